@@ -1,0 +1,1 @@
+"""Measurements: latency, throughput, accuracy; every figure in the documents comes from here."""

@@ -1,0 +1,1 @@
+"""EdgeMI: patterns of myocardial infarction in lead I, on the device. Research use only."""

@@ -1,0 +1,1 @@
+"""Signal chain: millivolts at the sensor's rate to the model's input, exact on its grid (contract C1)."""

@@ -1,0 +1,211 @@
+"""A checkpoint: everything that training knows and export needs, in one safetensors file.
+
+Tensors are `<layer>.weight` float32 (out, in, kernel) with batch norm folded in, and `<layer>.bias` float32
+(out,), for each of `NetSpec.layer_names`. The document below lies in the metadata under the key `edge_mi`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_mi import strict
+from edge_mi.errors import CheckpointError
+from edge_mi.files import write_file
+from edge_mi.netspec import NetSpec
+from edge_mi.optional import require
+from edge_mi.signal_design import SignalDesign
+
+SCHEMA: Final = 1
+METADATA_KEY: Final = "edge_mi"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """Smallest and largest value that a tensor takes on the calibration windows, after any clipping."""
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise ValueError(f"an empty range: {self.low} to {self.high}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranges:
+    """Activation ranges: one for `input`, for each convolution's output and for `head` (the logits)."""
+
+    method: str
+    tensors: dict[str, Range]
+    window_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """Logit to probability: 1 / (1 + exp(-(slope * logit + offset))), valid at one prevalence."""
+
+    method: Literal["platt"]
+    slope: float
+    offset: float
+    prevalence: float
+    fitted_on: str
+
+    def __post_init__(self) -> None:
+        if not self.slope > 0:
+            raise ValueError(f"the calibration's slope must be positive, found {self.slope}")
+        if not 0 < self.prevalence < 1:
+            raise ValueError(f"a prevalence lies between 0 and 1, found {self.prevalence}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatingPoint:
+    """A threshold on the calibrated probability and what it gave on the records it was chosen on."""
+
+    name: str
+    threshold: float
+    sensitivity: float
+    specificity: float
+    chosen_on: str
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold < 1:
+            raise ValueError(f"operating point {self.name}: threshold {self.threshold} is no probability")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One measured figure (contract C8): what, on whom, how many, how sure, and how to make it again.
+
+    name: e.g. `auroc`. task: e.g. `mi_vs_all`, `mi_vs_norm`, `mi_vs_other_abnormal`. arithmetic: `float` or
+    `int8`. interval: 95 %, bootstrap over patients. source: which records, and through which path.
+    """
+
+    name: str
+    task: str
+    arithmetic: Literal["float", "int8", "none"]
+    value: float
+    interval: tuple[float, float] | None
+    n: int
+    n_positive: int
+    source: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSource:
+    """A data set that training saw."""
+
+    name: str
+    version: str
+    licence: str
+    records: int
+    patients: int
+    selection: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Where the weights come from."""
+
+    data: tuple[DataSource, ...]
+    labels: str
+    command: str
+    commit: str
+    seed: int
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointInfo:
+    """The document of a checkpoint."""
+
+    schema: int
+    net: NetSpec
+    signal: SignalDesign
+    ranges: Ranges
+    calibration: Calibration
+    operating_points: tuple[OperatingPoint, ...]
+    default_operating_point: str
+    metrics: tuple[Metric, ...]
+    provenance: Provenance
+
+    def __post_init__(self) -> None:
+        if self.schema != SCHEMA:
+            raise ValueError(f"schema {self.schema}, this version of edge-mi reads schema {SCHEMA}")
+        if self.net.rate_hz != self.signal.rate_hz:
+            raise ValueError(f"network at {self.net.rate_hz} Hz, signal chain at {self.signal.rate_hz} Hz")
+        expected = {"input", *self.net.layer_names}
+        if set(self.ranges.tensors) != expected:
+            raise ValueError(f"ranges for {sorted(self.ranges.tensors)}, expected {sorted(expected)}")
+        names = [point.name for point in self.operating_points]
+        if self.default_operating_point not in names:
+            raise ValueError(f"default operating point {self.default_operating_point} is not one of {names}")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Weights with their document; `weights[layer]` is (weight (out, in, kernel), bias (out,)), float32."""
+
+    info: CheckpointInfo
+    weights: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
+
+    def __post_init__(self) -> None:
+        for layer in self.info.net.layer_names:
+            if layer not in self.weights:
+                raise CheckpointError(f"no weights for layer {layer}: this checkpoint is of another network")
+            weight, bias = self.weights[layer]
+            shape = self.info.net.weight_shape(layer)
+            if weight.shape != shape or bias.shape != shape[:1]:
+                raise CheckpointError(
+                    f"layer {layer}: weights of shape {weight.shape} and {bias.shape}, expected {shape} and {shape[:1]}"
+                )
+            if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+                raise CheckpointError(f"layer {layer} has weights that are not finite; the training run diverged")
+
+    def save(self, path: Path) -> None:
+        """Write the checkpoint, whole or not at all. Raises OutputError where `path` cannot be written."""
+        numpy_format: Any = require("safetensors.numpy", extra="export")
+        tensors = {}
+        for layer in self.info.net.layer_names:
+            weight, bias = self.weights[layer]
+            tensors[f"{layer}.weight"] = np.ascontiguousarray(weight, dtype=np.float32)
+            tensors[f"{layer}.bias"] = np.ascontiguousarray(bias, dtype=np.float32)
+        write_file(path, numpy_format.save(tensors, metadata={METADATA_KEY: strict.dumps(self.info)}))
+
+    @classmethod
+    def load(cls, path: Path) -> Checkpoint:
+        """Read and validate a checkpoint. Raises CheckpointError, naming the file."""
+        safetensors: Any = require("safetensors", extra="export")
+        if not path.is_file():
+            raise CheckpointError(f"{path}: no such checkpoint")
+        try:
+            with safetensors.safe_open(str(path), framework="numpy") as handle:
+                metadata = handle.metadata() or {}
+                arrays = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
+        except Exception as exc:  # the library raises several unrelated types for a damaged file
+            raise CheckpointError(f"{path}: not a safetensors file ({exc})") from exc
+        if METADATA_KEY not in metadata:
+            raise CheckpointError(f"{path}: a safetensors file without edge_mi metadata; export needs our own checkpoint")
+        try:
+            info = strict.loads(metadata[METADATA_KEY], CheckpointInfo)
+            weights = {
+                layer: (_float32(arrays, f"{layer}.weight"), _float32(arrays, f"{layer}.bias"))
+                for layer in info.net.layer_names
+            }
+            return cls(info, weights)
+        except (strict.DocumentError, CheckpointError) as exc:
+            raise CheckpointError(f"{path}: {exc}") from exc
+
+
+def _float32(arrays: dict[str, NDArray[Any]], name: str) -> NDArray[np.float32]:
+    if name not in arrays:
+        raise CheckpointError(f"tensor {name} is missing")
+    array = arrays[name]
+    if array.dtype != np.float32:
+        raise CheckpointError(f"tensor {name} is {array.dtype}, expected float32")
+    return array

@@ -1,0 +1,99 @@
+"""Writing files and folders whole or not at all: beside the target, synced, renamed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edge_mi.errors import OutputError
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write `content` to `path`, replacing what is there. Raises OutputError where that cannot be done."""
+    temporary: str | None = None
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+        temporary = None
+        sync_folder(path.parent)
+    except OSError as exc:
+        raise _output_error(path, exc) from exc
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
+    """Yield an empty sibling of `path` that takes its place when the block ends, and vanishes if it fails.
+
+    Raises OutputError where `path` exists and `force` is not set, or where it cannot be written.
+    """
+    path = Path(os.path.abspath(path))  # noqa: PTH100  resolve() would follow a link that force must replace
+    if (path.exists() or path.is_symlink()) and not force:
+        raise OutputError(f"{path} exists; choose another folder or add --force")
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        raise OutputError(f"{path} is not a folder; choose another name")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    except OSError as exc:
+        raise _output_error(path, exc) from exc
+    try:
+        yield work
+        _publish(work, path)
+    except OSError as exc:
+        raise _output_error(path, exc) from exc
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _publish(work: Path, path: Path) -> None:
+    for file in sorted(work.rglob("*")):
+        if file.is_file():
+            handle = os.open(file, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+    sync_folder(work)
+    work.chmod(0o755)
+    if path.exists():
+        old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
+        path.rename(old / path.name)
+        try:
+            work.rename(path)
+        except OSError:
+            (old / path.name).rename(path)
+            raise
+        finally:
+            shutil.rmtree(old, ignore_errors=True)
+    else:
+        work.rename(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as exc:
+        if exc.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems cannot sync a folder
+            raise
+    finally:
+        os.close(handle)
+
+
+def _output_error(path: Path, exc: OSError) -> OutputError:
+    return OutputError(f"cannot write {path}: {exc.strerror or exc}")

@@ -1,0 +1,1 @@
+"""Records on disk: WFDB, CinC .mat and CSV, read with numpy alone."""

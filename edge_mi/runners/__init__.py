@@ -1,0 +1,1 @@
+"""Runners: what executes a bundle's graphs on this machine."""

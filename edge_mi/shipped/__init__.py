@@ -1,0 +1,1 @@
+"""The checkpoint and the bundle that ship with the package."""

@@ -1,0 +1,1 @@
+"""Workshop: one quantisation, written as TFLite and ONNX, checked before anything is kept."""

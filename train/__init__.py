@@ -1,0 +1,1 @@
+"""Workshop: loaders, losses, networks, alignment, fine-tuning, calibration of probabilities."""
