@@ -165,7 +165,9 @@ class Checkpoint:
                     f"layer {layer}: weights of shape {weight.shape} and {bias.shape}, expected {shape} and {shape[:1]}"
                 )
             if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
-                raise CheckpointError(f"layer {layer} has weights that are not finite; the training run diverged")
+                raise CheckpointError(
+                    f"layer {layer} has weights that are not finite; the training run diverged"
+                )
 
     def save(self, path: Path) -> None:
         """Write the checkpoint, whole or not at all. Raises OutputError where `path` cannot be written."""
@@ -190,7 +192,9 @@ class Checkpoint:
         except Exception as exc:  # the library raises several unrelated types for a damaged file
             raise CheckpointError(f"{path}: not a safetensors file ({exc})") from exc
         if METADATA_KEY not in metadata:
-            raise CheckpointError(f"{path}: a safetensors file without edge_mi metadata; export needs our own checkpoint")
+            raise CheckpointError(
+                f"{path}: a safetensors file without edge_mi metadata; export needs our own checkpoint"
+            )
         try:
             info = strict.loads(metadata[METADATA_KEY], CheckpointInfo)
             weights = {

@@ -63,12 +63,16 @@ class NetSpec:
         channels = 1
         for conv in self.convs:
             if conv.in_channels != channels:
-                raise ValueError(f"layer {conv.name}: {channels} channels arrive, {conv.in_channels} expected")
+                raise ValueError(
+                    f"layer {conv.name}: {channels} channels arrive, {conv.in_channels} expected"
+                )
             channels = conv.out_channels
         if len({*self.layer_names}) != len(self.layer_names):
             raise ValueError("layer names must differ")
         if self.hop_samples % self.total_stride:
-            raise ValueError(f"hop of {self.hop_samples} samples is no multiple of the stride {self.total_stride}")
+            raise ValueError(
+                f"hop of {self.hop_samples} samples is no multiple of the stride {self.total_stride}"
+            )
         if (self.window_samples - self.receptive_field) % self.total_stride or self.frames < 1:
             raise ValueError(
                 f"window of {self.window_samples} samples is not {self.receptive_field} + n * {self.total_stride}"
@@ -160,7 +164,9 @@ def patchnet(
     """Build a NetSpec from (kernel, stride, out_channels) triples and a number of frames."""
     convs, channels, field, jump = [], 1, 1, 1
     for i, (kernel, stride, out) in enumerate(layers, start=1):
-        convs.append(Conv(name=f"conv{i}", in_channels=channels, out_channels=out, kernel=kernel, stride=stride))
+        convs.append(
+            Conv(name=f"conv{i}", in_channels=channels, out_channels=out, kernel=kernel, stride=stride)
+        )
         field += (kernel - 1) * jump
         jump *= stride
         channels = out
@@ -174,4 +180,6 @@ def patchnet(
     )
 
 
-PATCHNET_S: Final = patchnet(((15, 2, 24), (9, 2, 32), (9, 5, 64), (5, 1, 64), (5, 1, 64)), name="patchnet-67k")
+PATCHNET_S: Final = patchnet(
+    ((15, 2, 24), (9, 2, 32), (9, 5, 64), (5, 1, 64), (5, 1, 64)), name="patchnet-67k"
+)

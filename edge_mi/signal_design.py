@@ -67,7 +67,9 @@ class SignalDesign:
             raise ValueError("band-pass taps must sum to zero")
         for resampler in self.resamplers:
             if resampler.from_hz * resampler.up != self.rate_hz * resampler.down:
-                raise ValueError(f"the resampler from {resampler.from_hz} Hz does not end at {self.rate_hz} Hz")
+                raise ValueError(
+                    f"the resampler from {resampler.from_hz} Hz does not end at {self.rate_hz} Hz"
+                )
 
     @property
     def fir_delay_samples(self) -> int:

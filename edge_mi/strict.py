@@ -81,7 +81,9 @@ def _decode(document: Any, kind: Any, where: str) -> Any:
         return {key: _decode(item, args[1], f"{where}.{key}") for key, item in document.items()}
     if args and origin is not None:  # Literal
         if not isinstance(document, str) or document not in args:
-            raise DocumentError(f"{where}: expected one of {', '.join(map(str, args))}, found {_show(document)}")
+            raise DocumentError(
+                f"{where}: expected one of {', '.join(map(str, args))}, found {_show(document)}"
+            )
         return document
     return _decode_scalar(document, kind, where)
 
@@ -128,7 +130,10 @@ def _decode_tuple(document: Any, args: tuple[Any, ...], where: str) -> Any:
         return tuple(_decode(item, args[0], f"{where}[{i}]") for i, item in enumerate(document))
     if len(document) != len(args):
         raise DocumentError(f"{where}: expected {len(args)} values, found {len(document)}")
-    return tuple(_decode(item, kind, f"{where}[{i}]") for i, (item, kind) in enumerate(zip(document, args, strict=True)))
+    return tuple(
+        _decode(item, kind, f"{where}[{i}]")
+        for i, (item, kind) in enumerate(zip(document, args, strict=True))
+    )
 
 
 def _decode_scalar(document: Any, kind: Any, where: str) -> Any:

@@ -1,0 +1,99 @@
+"""The whole path in one go: export, benchmark, then a stream from an emulated Polar H10 over a virtual radio link.
+
+Run by `make demo`. It types what a user would type and shows what a user would see.
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from edge_mi import synthetic
+
+_HEALTHY_S, _INFARCT_S = 30.0, 45.0
+_SENSOR_HZ = 130
+_READY_TIMEOUT_S = 30.0
+
+
+def main() -> int:
+    """Run the three steps; the exit code of the first that fails, else 0."""
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="edge-mi-demo-") as folder:
+        work = Path(folder)
+        out = work / "bundle"
+        for step, words in enumerate(
+            (["export", "--int8", "--out", str(out)], ["bench", str(out), "--rounds", "300"]), start=1
+        ):
+            _title(step, words)
+            code = subprocess.run([*_program(), *words], check=False).returncode
+            if code:
+                return code
+        code = _stream(work, out)
+    print(f"\nThe demo took {time.monotonic() - started:.0f} s. Next: edge-mi --help, or README.md.")
+    return code
+
+
+def _program() -> list[str]:
+    return [sys.executable, "-m", "edge_mi"]
+
+
+def _title(step: int, words: list[str]) -> None:
+    print(f"\n=== {step}/3  $ edge-mi {shlex.join(words)}\n", flush=True)
+
+
+def _stream(work: Path, bundle: Path) -> int:
+    record = work / "heart.csv"
+    _write_record(record)
+    link = f"unix:{work / 'hci'}"
+    seconds = _HEALTHY_S + _INFARCT_S
+    words = [
+        "stream", str(bundle), "--device", "Polar H10", "--link", link, "--placement", "lead-i",
+        "--seconds", f"{seconds:g}",
+    ]  # fmt: skip
+    _title(3, words)
+    print(
+        f"A synthetic heart, {_HEALTHY_S:g} s healthy, then {_INFARCT_S:g} s with an anterior infarct, is served as a "
+        "Polar H10 by\n  $ edge-mi emulate h10 heart.csv --speed 0 --link " + link + "\n",
+        flush=True,
+    )
+    emulator = subprocess.Popen(
+        [*_program(), "emulate", "h10", str(record), "--speed", "0", "--link", link],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        _wait_for(work / "hci", emulator)
+        return subprocess.run([*_program(), *words], check=False).returncode
+    finally:
+        emulator.terminate()
+        emulator.wait()
+
+
+def _write_record(path: Path) -> None:
+    healthy = synthetic.ecg(_HEALTHY_S, rate_hz=_SENSOR_HZ, territory="none", seed=1).lead("I")
+    infarct = synthetic.ecg(_INFARCT_S, rate_hz=_SENSOR_HZ, territory="anterior", seed=1).lead("I")
+    microvolts = np.rint(np.concatenate([healthy, infarct]) * 1000).astype(int)
+    rows = [f"{i / _SENSOR_HZ:.9f},{value}" for i, value in enumerate(microvolts)]
+    path.write_text("\n".join(["t_s,ecg_uV", *rows]) + "\n")
+
+
+def _wait_for(socket: Path, emulator: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + _READY_TIMEOUT_S
+    while not socket.exists():
+        if emulator.poll() is not None or time.monotonic() > deadline:
+            message = (
+                emulator.stderr.read() if emulator.stderr and emulator.poll() is not None else "no answer"
+            )
+            raise SystemExit(f"the emulator did not start: {message.strip()}")
+        time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,154 @@
+"""The bundle: the one thing that crosses from the workshop to the device (contract C4, schema 1).
+
+A folder of `model.json` and the files that it lists with their sha256. Whatever changes a decision is in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from edge_mi import strict
+from edge_mi.alarm import AlarmConfig
+from edge_mi.checkpoint import Calibration, Metric, OperatingPoint, Provenance, Ranges
+from edge_mi.errors import BundleError, ConfigError
+from edge_mi.netspec import NetSpec
+from edge_mi.quality import QualityLimits
+from edge_mi.signal_design import SignalDesign
+
+SCHEMA: Final = 1
+MODEL_JSON: Final = "model.json"
+TFLITE_INT8: Final = "model.int8.tflite"
+ONNX_INT8: Final = "model.int8.onnx"
+ONNX_FP32: Final = "model.fp32.onnx"
+GOLDEN: Final = "golden.npz"
+REQUIRED_FILES: Final = (TFLITE_INT8, ONNX_INT8, ONNX_FP32, GOLDEN)
+MAX_FILE_BYTES: Final = 64 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuantParams:
+    """real = scale * (int8 - zero_point); scale is a float32 value."""
+
+    scale: float
+    zero_point: int
+
+    def __post_init__(self) -> None:
+        if not self.scale > 0 or not -128 <= self.zero_point <= 127:
+            raise ValueError(f"scale must be positive and zero_point within int8, found {self}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileEntry:
+    """Size and sha256 (hex) of a file of the bundle."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundleInfo:
+    """The document `model.json`."""
+
+    schema: int
+    notice: str
+    net: NetSpec
+    signal: SignalDesign
+    input: QuantParams
+    output: QuantParams
+    calibration: Calibration
+    operating_points: tuple[OperatingPoint, ...]
+    default_operating_point: str
+    alarm: AlarmConfig
+    quality: QualityLimits
+    ranges: Ranges
+    metrics: tuple[Metric, ...]
+    provenance: Provenance
+    versions: dict[str, str]
+    files: dict[str, FileEntry]
+
+    def __post_init__(self) -> None:
+        if self.schema != SCHEMA:
+            raise ValueError(f"schema {self.schema}, this version of edge-mi reads schema {SCHEMA}")
+        if self.net.rate_hz != self.signal.rate_hz:
+            raise ValueError(f"network at {self.net.rate_hz} Hz, signal chain at {self.signal.rate_hz} Hz")
+        if self.alarm.span_s < 3 * self.net.window_s:
+            raise ValueError(f"alarm span of {self.alarm.span_s} s is shorter than three windows")
+        missing = [name for name in REQUIRED_FILES if name not in self.files]
+        if missing:
+            raise ValueError(f"files lacks {', '.join(missing)}")
+        names = [point.name for point in self.operating_points]
+        if self.default_operating_point not in names:
+            raise ValueError(f"default operating point {self.default_operating_point} is not one of {names}")
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A validated bundle in memory; `content` holds the bytes that were hashed."""
+
+    path: Path
+    info: BundleInfo
+    content: dict[str, bytes]
+    model_id: str
+
+    @classmethod
+    def load(cls, path: str | Path) -> Bundle:
+        """Read and validate a bundle before anything is computed with it.
+
+        Raises BundleError for a missing or changed file, an unknown key, or another schema.
+        """
+        path = Path(path)
+        document = _read(path, MODEL_JSON)
+        try:
+            info = strict.loads(document.decode("utf-8"), BundleInfo)
+        except (strict.DocumentError, UnicodeDecodeError) as exc:
+            raise BundleError(f"{path / MODEL_JSON}: {exc}") from exc
+        content = {}
+        for name, entry in info.files.items():
+            content[name] = _read(path, name)
+            digest = hashlib.sha256(content[name]).hexdigest()
+            if digest != entry.sha256 or len(content[name]) != entry.bytes:
+                raise BundleError(
+                    f"{path / name} was changed: sha256 {digest[:12]}…, model.json says {entry.sha256[:12]}…; "
+                    "export the bundle again"
+                )
+        return cls(path, info, content, f"{info.net.name}-{hashlib.sha256(document).hexdigest()[:12]}")
+
+    def operating_point(self, name: str | None = None) -> OperatingPoint:
+        """The operating point of that name, or the default. Raises ConfigError naming those there are."""
+        wanted = name or self.info.default_operating_point
+        for point in self.info.operating_points:
+            if point.name == wanted:
+                return point
+        names = ", ".join(point.name for point in self.info.operating_points)
+        raise ConfigError(f"no operating point {wanted}; this bundle has {names}")
+
+    def probability(self, logit: float) -> float:
+        """Calibrated probability of a logit, rounded to 1e-6 so that every machine says the same."""
+        calibration = self.info.calibration
+        return round(1.0 / (1.0 + math.exp(-(calibration.slope * logit + calibration.offset))), 6)
+
+    def logit(self, output_int8: int) -> float:
+        """The logit that an int8 output of the network stands for."""
+        return self.info.output.scale * (output_int8 - self.info.output.zero_point)
+
+
+def _read(folder: Path, name: str) -> bytes:
+    if Path(name).name != name or name.startswith("."):
+        raise BundleError(f"{folder / MODEL_JSON}: file name {name!r} leaves the bundle's folder")
+    file = folder / name
+    try:
+        if file.stat().st_size > MAX_FILE_BYTES:
+            raise BundleError(
+                f"{file} is larger than {MAX_FILE_BYTES >> 20} MB; this is not an edge-mi bundle"
+            )
+        return file.read_bytes()
+    except FileNotFoundError as exc:
+        raise BundleError(
+            f"{file} is missing; a bundle is a folder written by edge-mi export --int8"
+        ) from exc
+    except OSError as exc:
+        raise BundleError(f"cannot read {file}: {exc.strerror}") from exc

@@ -1,0 +1,61 @@
+"""Arguments that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from edge_mi.bundle import Bundle
+from edge_mi.detector import PLACEMENTS
+from edge_mi.runners.base import RUNNER_NAMES
+from edge_mi.shipped import shipped_bundle
+
+
+def add_bundle(parser: argparse.ArgumentParser, *, option: bool = False) -> None:
+    """BUNDLE, which defaults to the one that ships."""
+    if option:
+        parser.add_argument(
+            "--bundle", type=Path, metavar="BUNDLE", help="bundle folder (default: the one that ships)"
+        )
+    else:
+        parser.add_argument(
+            "bundle",
+            nargs="?",
+            type=Path,
+            metavar="BUNDLE",
+            help="bundle folder (default: the one that ships)",
+        )
+
+
+def add_runner(parser: argparse.ArgumentParser) -> None:
+    """--runner and --operating-point."""
+    parser.add_argument(
+        "--runner",
+        choices=["auto", *RUNNER_NAMES],
+        default="auto",
+        help="what executes the model (default: auto)",
+    )
+    parser.add_argument(
+        "--operating-point", metavar="NAME", help="threshold to use (default: the bundle's own choice)"
+    )
+
+
+def add_lead(parser: argparse.ArgumentParser) -> None:
+    """--lead and --rate, for records."""
+    parser.add_argument("--lead", default="I", metavar="NAME", help="lead of the record to use (default: I)")
+    parser.add_argument(
+        "--rate", type=float, metavar="HZ", help="sampling rate of a CSV without a time column"
+    )
+
+
+def add_placement(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    """--placement."""
+    parser.add_argument(
+        "--placement", choices=PLACEMENTS, default=default,
+        help="where the electrodes are: lead-i (right and left arm) or chest (a strap as worn)",
+    )  # fmt: skip
+
+
+def load_bundle(path: Path | None) -> Bundle:
+    """The bundle at `path`, or the one that ships."""
+    return Bundle.load(path if path is not None else shipped_bundle())

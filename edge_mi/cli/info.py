@@ -1,0 +1,99 @@
+"""edge-mi info: what a bundle is, and whether it computes right on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from edge_mi import strict
+from edge_mi.bundle import Bundle
+from edge_mi.cli.arguments import add_bundle, load_bundle
+from edge_mi.errors import GoldenMismatch, MissingDependency
+from edge_mi.golden import verify_golden
+from edge_mi.runners.base import available_runners, open_runner
+from edge_mi.terminal import metric_line, table
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_bundle(parser)
+    parser.add_argument(
+        "--verify", action="store_true", help="replay the golden signals with every runner that is installed"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON document as the last line")
+
+
+def run(args: argparse.Namespace) -> int:
+    bundle = load_bundle(args.bundle)
+    if not args.json:
+        print(describe(bundle))
+    checks = _verify(bundle) if args.verify else {}
+    if args.verify and not args.json:
+        print("\nGOLDEN SIGNALS")
+        print(table([[name, c["library"], c["family"], c["result"]] for name, c in checks.items()],
+                    header=["runner", "library", "family", "result"]))  # fmt: skip
+    if args.json:
+        document: dict[str, Any] = {"bundle": str(bundle.path), "model_id": bundle.model_id}
+        document |= {key: value for key, value in strict.encode(bundle.info).items() if key != "signal"}
+        if args.verify:
+            document["verify"] = checks
+        print(json.dumps(document, ensure_ascii=False))
+    wrong = [f"{name}: {c['result']}" for name, c in checks.items() if c["result"] != "identical"]
+    if wrong:
+        raise GoldenMismatch("; ".join(wrong))
+    return 0
+
+
+def describe(bundle: Bundle) -> str:
+    """The bundle as text."""
+    info = bundle.info
+    net, signal = info.net, info.signal
+    point = bundle.operating_point()
+    rows = [
+        ["model", bundle.model_id],
+        ["network", f"{len(net.convs)} convolutions, {net.parameters:,} parameters, {net.macs_window:,} MACs a window"],
+        ["window", f"{net.window_s:.2f} s at {net.rate_hz} Hz ({net.window_samples} samples, {net.frames} frames), "
+                   f"a decision each {net.hop_s:g} s"],
+        ["signal", f"{signal.band_hz[0]:g} to {signal.band_hz[1]:g} Hz, linear phase, {len(signal.fir)} taps, "
+                   f"delay {signal.delay_s(net.rate_hz):.2f} s; from "
+                   f"{', '.join(map(str, signal.supported_rates_hz()))} Hz"],
+        ["input", f"int8, a step is {info.input.scale * 1000:.1f} µV, zero point {info.input.zero_point}"],
+        ["calibration", f"{info.calibration.method}, holds at a prevalence of {info.calibration.prevalence:.1%} "
+                        f"({info.calibration.fitted_on})"],
+        ["threshold", f"{point.threshold:.3f} ({point.name}): sensitivity {point.sensitivity:.2f}, "
+                      f"specificity {point.specificity:.2f} on {point.chosen_on}"],
+        ["alarm", f"{info.alarm.on_count} positive windows in {info.alarm.span_s:g} s; released at "
+                  f"{info.alarm.off_count}"],
+        ["training data", "; ".join(f"{d.name} {d.version} ({d.licence}), {d.records} records of {d.patients} patients, "
+                                    f"{d.selection}" for d in info.provenance.data)],
+        ["made by", f"{info.provenance.command} at commit {info.provenance.commit}"],
+    ]  # fmt: skip
+
+    files = [[name, f"{entry.bytes:,}", entry.sha256[:16]] for name, entry in info.files.items()]
+    parts = [
+        info.notice,
+        "",
+        table(rows),
+        "",
+        table(files, header=["file", "bytes", "sha256"]),
+        "",
+        "FIGURES",
+    ]
+    parts += [f"  {metric.task}: {metric_line(metric)}" for metric in info.metrics]
+    return "\n".join(parts)
+
+
+def _verify(bundle: Bundle) -> dict[str, dict[str, str]]:
+    names = available_runners()
+    if not names:
+        raise MissingDependency("ai_edge_litert", extra="tflite")
+    checks = {}
+    for name in names:
+        runner = open_runner(bundle, name)
+        try:
+            verify_golden(bundle, runner)
+            result = "identical"
+        except GoldenMismatch as exc:
+            result = str(exc)
+        checks[name] = {"library": runner.library, "family": runner.family, "result": result}
+    return checks

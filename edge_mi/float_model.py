@@ -1,0 +1,64 @@
+"""The network in float with numpy: for activation ranges, and as an oracle that needs no framework."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from edge_mi.checkpoint import Range, Ranges
+from edge_mi.netspec import NetSpec
+
+Weights = dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
+
+CLIP_PERCENT = 0.01
+HEAD_MARGIN = 0.25
+METHOD = f"percentiles {CLIP_PERCENT:g} and {100 - CLIP_PERCENT:g}; head: extremes with a margin of {HEAD_MARGIN:.0%}"
+MIN_WINDOWS = 64
+MAX_WINDOWS = 256
+
+
+def run_layers(
+    spec: NetSpec, weights: Weights, windows_mv: NDArray[np.floating]
+) -> dict[str, NDArray[np.float64]]:
+    """Outputs float64 (n, time, channels) of every layer for windows (n, samples), millivolts."""
+    x = np.asarray(windows_mv, dtype=np.float64)[:, :, None]
+    strides = {conv.name: conv.stride for conv in spec.convs}
+    results: dict[str, NDArray[np.float64]] = {}
+    for name in spec.layer_names:
+        weight, bias = weights[name]
+        if name == "head":
+            x = results["pool"] = x.mean(axis=1, keepdims=True)
+        views = sliding_window_view(x, weight.shape[2], axis=1)[:, :: strides.get(name, 1)]
+        x = np.einsum("ntik,oik->nto", views, weight.astype(np.float64), optimize=True) + bias
+        x = results[name] = x if name == "head" else np.maximum(x, 0.0)
+    return results
+
+
+def measure_ranges(
+    spec: NetSpec, weights: Weights, windows_mv: NDArray[np.floating], ids: list[str]
+) -> Ranges:
+    """Activation ranges on calibration windows (n, samples), millivolts, named by `ids`.
+
+    The rare extremes are clipped: a code spent on them is a code less for every ST segment. The logits keep
+    theirs, with a margin, because what saturates there cannot be ranked. Raises ValueError for too few.
+    """
+    if len(windows_mv) < MIN_WINDOWS:
+        raise ValueError(f"{len(windows_mv)} calibration windows, at least {MIN_WINDOWS} are needed")
+    outputs = run_layers(spec, weights, windows_mv)
+    low, high = np.percentile(windows_mv, [CLIP_PERCENT, 100 - CLIP_PERCENT])
+    tensors = {"input": Range(low=float(low), high=float(high))}
+    for conv in spec.convs:
+        top = float(np.percentile(outputs[conv.name], 100 - CLIP_PERCENT))
+        tensors[conv.name] = Range(low=0.0, high=max(top, 1e-6))
+    logits = outputs["head"]
+    margin = HEAD_MARGIN * max(float(np.ptp(logits)), 1e-3)
+    tensors["head"] = Range(low=float(logits.min()) - margin, high=float(logits.max()) + margin)
+    return Ranges(method=METHOD, tensors=tensors, window_ids=tuple(ids))
+
+
+def calibration_order(ids: list[str]) -> list[int]:
+    """Positions of `ids` in an order that has nothing to do with their content: by the hash of the id."""
+    return sorted(range(len(ids)), key=lambda i: hashlib.sha256(ids[i].encode()).hexdigest())

@@ -1,0 +1,84 @@
+"""Golden outputs: synthetic ECG with what each stage must give for it, per family; carried by the bundle."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_mi.bundle import GOLDEN, Bundle
+from edge_mi.chain.chain import filter_segment
+from edge_mi.detector import quantise_input
+from edge_mi.errors import BundleError, GoldenMismatch
+from edge_mi.runners.base import Runner
+
+KEYS = (
+    "rate_hz",
+    "signal_uv",
+    "filtered_grid",
+    "window_int8",
+    "logits_fast",
+    "logits_reference",
+    "logits_float",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """rate_hz: of the signal. signal_uv int32 (n, samples). filtered_grid int32 (n, m), units of 2^-14 mV.
+
+    window_int8 (n, window): the input made of the last window. logits_fast, logits_reference int8 (n, K);
+    logits_float float32 (n, K).
+    """
+
+    rate_hz: int
+    signal_uv: NDArray[np.int32]
+    filtered_grid: NDArray[np.int32]
+    window_int8: NDArray[np.int8]
+    logits_fast: NDArray[np.int8]
+    logits_reference: NDArray[np.int8]
+    logits_float: NDArray[np.float32]
+
+    def to_bytes(self) -> bytes:
+        """The .npz content; the same arrays give the same bytes."""
+        buffer = io.BytesIO()
+        arrays: dict[str, Any] = {key: np.asarray(getattr(self, key)) for key in KEYS}
+        np.savez_compressed(buffer, **arrays)
+        return buffer.getvalue()
+
+
+def read_golden(bundle: Bundle) -> Golden:
+    """The golden arrays of a bundle. Raises BundleError where they are not all there."""
+    try:
+        with np.load(io.BytesIO(bundle.content[GOLDEN]), allow_pickle=False) as arrays:
+            values = {key: arrays[key] for key in KEYS}
+    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as exc:
+        raise BundleError(f"{bundle.path / GOLDEN}: not golden outputs of schema 1 ({exc})") from exc
+    return Golden(**{**values, "rate_hz": int(values["rate_hz"])})
+
+
+def verify_golden(bundle: Bundle, runner: Runner) -> int:
+    """Replay the golden inputs through chain, input and runner; the number of signals that were compared.
+
+    Raises GoldenMismatch naming the first stage that differs, BundleError for damaged arrays.
+    """
+    golden, info = read_golden(bundle), bundle.info
+    expected = golden.logits_fast if runner.family == "fast" else golden.logits_reference
+    for i, signal_uv in enumerate(golden.signal_uv):
+        filtered = filter_segment(info.signal, golden.rate_hz, signal_uv / 1000.0)
+        if not np.array_equal(filtered * float(1 << 14), golden.filtered_grid[i]):
+            raise GoldenMismatch(f"golden signal {i}: the signal chain gives other bits on this machine")
+        window = quantise_input(filtered[-info.net.window_samples :], info.input.scale, info.input.zero_point)
+        if not np.array_equal(window, golden.window_int8[i]):
+            raise GoldenMismatch(f"golden signal {i}: the int8 input has other bits on this machine")
+        found = runner.run(window)
+        if not np.array_equal(found, expected[i]):
+            raise GoldenMismatch(
+                f"golden signal {i}: {runner.name} ({runner.library}) gives {found.tolist()}, "
+                f"family {runner.family} is {expected[i].tolist()}"
+            )
+    return len(golden.signal_uv)

@@ -1,0 +1,85 @@
+"""Whether a window can be judged at all: by rule before any index, because indices do not carry over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge_mi.decision import Reason
+from edge_mi.heartbeats import find_heartbeats
+from edge_mi.samples import FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityLimits:
+    """Limits of what is judged; they travel in the bundle.
+
+    flat_run_s: identical raw samples in a row. flat_span_mv: smallest swing of a filtered window.
+    saturated_s: time spent at the extreme raw value in runs, if that lies saturated_mv from the median.
+    noise_span_mv, wrong_gain_span_mv: largest swing of a filtered window. min_quality: likeness of the beats.
+    """
+
+    flat_run_s: float
+    flat_span_mv: float
+    saturated_s: float
+    saturated_mv: float
+    noise_span_mv: float
+    wrong_gain_span_mv: float
+    min_quality: float
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What is known of one window: why it cannot be judged (or None), and what its beats look like."""
+
+    reason: Reason | None
+    quality: float | None
+    heart_rate_bpm: float | None
+
+
+def assess(
+    raw_mv: FloatArray, raw_rate_hz: int, window_mv: FloatArray, rate_hz: int, limits: QualityLimits
+) -> Quality:
+    """Quality of one window: `raw_mv` float64 (n,) as the sensor gave it, `window_mv` float64 (m,) filtered."""
+    reason = _rule(raw_mv, raw_rate_hz, window_mv, limits)
+    if reason is not None:
+        return Quality(reason, None, None)
+    beats = find_heartbeats(window_mv, rate_hz)
+    if beats.heart_rate_bpm is None:
+        reason = "lead_off"
+    elif beats.likeness is not None and beats.likeness < limits.min_quality:
+        reason = "noise"
+    return Quality(reason, beats.likeness, beats.heart_rate_bpm)
+
+
+def _rule(
+    raw_mv: FloatArray, raw_rate_hz: int, window_mv: FloatArray, limits: QualityLimits
+) -> Reason | None:
+    span = float(window_mv.max() - window_mv.min())
+    if span > limits.wrong_gain_span_mv:
+        return "wrong_gain"
+    if _longest_constant_run(raw_mv) >= limits.flat_run_s * raw_rate_hz or span < limits.flat_span_mv:
+        return "flat"
+    if _samples_at_extremes(raw_mv, limits.saturated_mv) >= limits.saturated_s * raw_rate_hz:
+        return "saturated"
+    return "noise" if span > limits.noise_span_mv else None
+
+
+def _longest_constant_run(x: FloatArray) -> int:
+    changes = np.flatnonzero(np.diff(x) != 0)
+    edges = np.concatenate([[-1], changes, [len(x) - 1]])
+    return int(np.diff(edges).max())
+
+
+def _samples_at_extremes(x: FloatArray, min_distance_mv: float) -> int:
+    """Samples in runs of at least three at the largest or smallest value, if that is far from the median."""
+    median = float(np.median(x))
+    count = 0
+    for extreme in (float(x.max()), float(x.min())):
+        if abs(extreme - median) < min_distance_mv:
+            continue
+        at = np.flatnonzero(x == extreme)
+        runs = np.split(at, np.flatnonzero(np.diff(at) > 1) + 1)
+        count += sum(len(run) for run in runs if len(run) >= 3)
+    return count

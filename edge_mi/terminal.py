@@ -1,0 +1,116 @@
+"""What a person reads in a terminal: one line a decision, and the page at the end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from edge_mi.bundle import Bundle
+from edge_mi.checkpoint import Metric, OperatingPoint
+from edge_mi.decision import REASONS, Decision
+from edge_mi.notice import FINDING
+from edge_mi.samples import FloatArray
+
+_BAR = 20
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+
+
+def table(rows: Sequence[Sequence[str]], *, header: Sequence[str] | None = None) -> str:
+    """Rows in aligned columns; numbers to the right, words to the left."""
+    all_rows = [list(header), *map(list, rows)] if header else list(map(list, rows))
+    widths = [max(len(row[i]) for row in all_rows) for i in range(len(all_rows[0]))]
+    right = [all(_numeric(row[i]) for row in rows) for i in range(len(widths))]
+    lines = ["  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)).rstrip()
+             for row in all_rows]  # fmt: skip
+    if header:
+        lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(lines)
+
+
+def _numeric(text: str) -> bool:
+    return bool(text) and (text[0].isdigit() or text[0] in "-+.≤≥<>") and any(c.isdigit() for c in text)
+
+
+def probability_bar(probability: float, threshold: float) -> str:
+    """A bar of the probability with a mark at the threshold."""
+    cells = ["█" if i < round(probability * _BAR) else "·" for i in range(_BAR)]
+    cells[min(_BAR - 1, int(threshold * _BAR))] = "|"
+    return "".join(cells)
+
+
+def decision_line(decision: Decision, point: OperatingPoint) -> str:
+    """One line for one decision."""
+    start = f"{decision.t_s:9.2f} s  {decision.state:<12}"
+    heart = "" if decision.heart_rate_bpm is None else f"  {decision.heart_rate_bpm:5.1f} bpm"
+    if decision.probability is None:
+        return f"{start}  {REASONS[decision.reason] if decision.reason else ''}{heart}".rstrip()
+    bar = probability_bar(decision.probability, point.threshold)
+    return f"{start}  {decision.probability:5.3f} {bar}{heart}"
+
+
+def sparkline(signal_mv: FloatArray, columns: int = 72) -> str:
+    """Lead I on one row of text: for each column the largest value, from the lowest block to the highest."""
+    if len(signal_mv) < columns:
+        return ""
+    parts = np.array_split(signal_mv, columns)
+    peaks = np.array([part[np.argmax(np.abs(part))] for part in parts])
+    low, high = float(peaks.min()), float(peaks.max())
+    scaled = (peaks - low) / (high - low) if high > low else np.zeros(columns)
+    return "".join(_BLOCKS[1 + min(7, int(value * 8))] for value in scaled)
+
+
+def summary(decisions: Sequence[Decision], bundle: Bundle, point: OperatingPoint) -> str:
+    """The page at the end of a stream: what was heard, what was found, and what that is worth."""
+    answered = [d for d in decisions if d.probability is not None]
+    withheld = Counter(d.reason for d in decisions if d.reason is not None)
+    lines = ["", "RESULT"]
+    if not answered:
+        lines.append("  No window could be judged.")
+    else:
+        positive = sum(d.state != "negative" for d in answered)
+        alarm = any(d.state == "alarm" for d in decisions)
+        median = float(np.median([d.probability for d in answered if d.probability is not None]))
+        if alarm:
+            lines.append(f"  ALARM: {FINDING} in {positive} of {len(answered)} windows.")
+        elif positive:
+            lines.append(
+                f"  {FINDING[0].upper()}{FINDING[1:]} in {positive} of {len(answered)} windows; no alarm."
+            )
+        else:
+            lines.append(f"  No {FINDING} in {len(answered)} windows. This does not rule out a heart attack.")
+        lines.append(
+            f"  Median probability {median:.3f}, threshold {point.threshold:.3f} ({point.name}), "
+            f"at a prevalence of {bundle.info.calibration.prevalence:.1%}."
+        )
+        rates = [d.heart_rate_bpm for d in answered if d.heart_rate_bpm is not None]
+        if rates:
+            lines.append(f"  Heart rate {float(np.median(rates)):.0f} bpm.")
+    lines += ["", f"WINDOWS  {len(answered)} judged, {len(decisions) - len(answered)} withheld"]
+    lines += [f"  {n:5d}  {REASONS[reason]}" for reason, n in withheld.most_common() if reason]
+    lines += ["", "HOW MUCH THIS IS WORTH"]
+    lines.append(
+        f"  On the records it was chosen on, this threshold found {point.sensitivity:.0%} of the infarctions and "
+        f"raised {1 - point.specificity:.0%} of the others."
+    )
+    best = headline_metric(bundle.info.metrics)
+    if best is not None:
+        lines.append(f"  {metric_line(best)}")
+    lines.append("  Most infarctions that it learned from were old ones; it is no test for a heart attack.")
+    return "\n".join(lines)
+
+
+def headline_metric(metrics: Sequence[Metric]) -> Metric | None:
+    """The AUROC of MI against all others that a reader should see first: int8 before float."""
+    candidates = [m for m in metrics if m.name == "auroc" and m.task == "mi_vs_all"]
+    return min(candidates, key=lambda m: m.arithmetic != "int8", default=None)
+
+
+def metric_line(metric: Metric) -> str:
+    """A metric with its interval, n and source."""
+    interval = "" if metric.interval is None else f" ({metric.interval[0]:.3f} to {metric.interval[1]:.3f})"
+    return (
+        f"{metric.name.upper()} {metric.value:.3f}{interval}, {metric.arithmetic}, n = {metric.n} "
+        f"({metric.n_positive} with MI), {metric.source}"
+    )

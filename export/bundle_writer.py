@@ -1,0 +1,123 @@
+"""From a checkpoint to a bundle on disk: quantise once, write everything, check, and only then keep it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from edge_mi import strict
+from edge_mi.bundle import (
+    GOLDEN,
+    MODEL_JSON,
+    ONNX_FP32,
+    ONNX_INT8,
+    SCHEMA,
+    TFLITE_INT8,
+    Bundle,
+    BundleInfo,
+    FileEntry,
+)
+from edge_mi.checkpoint import Checkpoint, Metric
+from edge_mi.errors import ExportDisagreement
+from edge_mi.files import new_folder
+from edge_mi.golden import verify_golden
+from edge_mi.notice import NOTICE
+from edge_mi.runners.litert import LiteRtRunner
+from edge_mi.runners.ort import OrtRunner
+from edge_mi.samples import FloatArray
+
+from .agreement import AgreementLimits, PairAgreement, enforce_agreement, measure_agreement
+from .check_windows import check_windows
+from .defaults import DEFAULT_QUALITY, default_alarm
+from .golden import make_golden
+from .int8_check import check_onnx_is_integer, check_tflite_is_integer
+from .onnx_writer import write_onnx_float, write_onnx_int8
+from .quantise import QuantisedNet, quantise
+from .tflite_writer import write_tflite
+
+
+@dataclass(frozen=True, slots=True)
+class ExportResult:
+    """What was written and what the checks found."""
+
+    bundle: Bundle
+    agreement: dict[str, PairAgreement]
+    operators: dict[str, Counter[str]]
+
+
+def export_bundle(
+    checkpoint: Checkpoint,
+    out: Path,
+    *,
+    force: bool = False,
+    limits: AgreementLimits | None = None,
+    extra_windows: FloatArray | None = None,
+    metrics: tuple[Metric, ...] | None = None,
+) -> ExportResult:
+    """Write the bundle of `checkpoint` to the folder `out`, whole or not at all.
+
+    extra_windows: float64 (n, samples), millivolts, compared beside the synthetic ones. metrics: figures
+    that take the place of the checkpoint's. Raises ExportDisagreement where a check fails, OutputError where
+    `out` exists (without `force`) or cannot be written.
+    """
+    net = quantise(checkpoint)
+    with new_folder(out, force=force) as work:
+        content = {
+            TFLITE_INT8: write_tflite(net),
+            ONNX_INT8: write_onnx_int8(net),
+            ONNX_FP32: write_onnx_float(checkpoint),
+            GOLDEN: make_golden(checkpoint, net).to_bytes(),
+        }
+        operators = {
+            TFLITE_INT8: check_tflite_is_integer(content[TFLITE_INT8]),
+            ONNX_INT8: check_onnx_is_integer(content[ONNX_INT8]),
+        }
+        for name, data in content.items():
+            (work / name).write_bytes(data)
+        (work / MODEL_JSON).write_text(
+            strict.dumps(_info(checkpoint, net, content, metrics)), encoding="utf-8"
+        )
+        bundle = Bundle.load(work)
+        windows = [check_windows(checkpoint.info.signal, net.spec)]
+        agreement = _check(bundle, net, [*windows, extra_windows] if extra_windows is not None else windows)
+        enforce_agreement(agreement, limits or AgreementLimits())
+    return ExportResult(Bundle.load(out), agreement, operators)
+
+
+def _info(
+    checkpoint: Checkpoint, net: QuantisedNet, content: dict[str, bytes], metrics: tuple[Metric, ...] | None
+) -> BundleInfo:
+    info = checkpoint.info
+    return BundleInfo(
+        schema=SCHEMA,
+        notice=NOTICE,
+        net=info.net,
+        signal=info.signal,
+        input=net.input,
+        output=net.output,
+        calibration=info.calibration,
+        operating_points=info.operating_points,
+        default_operating_point=info.default_operating_point,
+        alarm=default_alarm(info.net),
+        quality=DEFAULT_QUALITY,
+        ranges=info.ranges,
+        metrics=info.metrics if metrics is None else metrics,
+        provenance=info.provenance,
+        versions={"edge-mi": version("edge-mi")},
+        files={
+            name: FileEntry(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+            for name, data in content.items()
+        },
+    )
+
+
+def _check(bundle: Bundle, net: QuantisedNet, windows: list[FloatArray]) -> dict[str, PairAgreement]:
+    for runner in (LiteRtRunner(bundle), LiteRtRunner(bundle, reference=True), OrtRunner(bundle)):
+        if verify_golden(bundle, runner) == 0:
+            raise ExportDisagreement("the bundle has no golden signal")
+    return measure_agreement(bundle, net, np.concatenate(windows))

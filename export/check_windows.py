@@ -1,0 +1,50 @@
+"""Synthetic windows on which runners are compared: beats of every territory, slow and fast, clean and noisy."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from edge_mi import synthetic
+from edge_mi.chain.chain import filter_segment
+from edge_mi.netspec import NetSpec
+from edge_mi.samples import FloatArray
+from edge_mi.signal_design import SignalDesign
+from edge_mi.window import RollingWindow
+
+TERRITORIES: Final = ("none", "anterior", "inferior", "lateral")
+SENSOR_HZ: Final = 130
+_SECONDS = 24.0
+_RATES_BPM = (48.0, 66.0, 84.0, 118.0)
+_NOISE_MV = (0.005, 0.04)
+
+
+def check_records() -> list[tuple[str, FloatArray]]:
+    """(name, lead I float64 (n,) in whole microvolts, as millivolts) at 130 Hz, the same on every machine."""
+    records = []
+    for t, territory in enumerate(TERRITORIES):
+        for r, bpm in enumerate(_RATES_BPM):
+            for n, noise_mv in enumerate(_NOISE_MV):
+                ecg = synthetic.ecg(
+                    _SECONDS,
+                    rate_hz=SENSOR_HZ,
+                    territory=territory,
+                    heart_rate_bpm=bpm,
+                    noise_mv=noise_mv,
+                    seed=100 * t + 10 * r + n,
+                )
+                microvolts = np.rint(ecg.lead("I") * 1000.0)
+                records.append((f"{territory}-{bpm:g}bpm-{noise_mv:g}mV", microvolts / 1000.0))
+    return records
+
+
+def check_windows(signal: SignalDesign, net: NetSpec) -> FloatArray:
+    """Filtered windows float64 (n, samples), millivolts, of all check records, one a hop."""
+    windows = []
+    for _, samples_mv in check_records():
+        rolling = RollingWindow(net.window_samples, net.hop_samples)
+        windows += [
+            w for _, w in rolling.push(filter_segment(signal, SENSOR_HZ, samples_mv)) if w is not None
+        ]
+    return np.stack(windows)

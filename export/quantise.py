@@ -1,0 +1,103 @@
+"""The one quantisation: weights, scales and zero points decided once, before any file is written.
+
+Per-channel symmetric int8 weights, per-tensor int8 activations, int32 bias on the grid s_in * s_w: the scheme
+that LiteRT, ONNX Runtime, TFLM and plain C all execute (TensorFlow Lite 8-bit quantization specification).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_mi.bundle import QuantParams
+from edge_mi.checkpoint import Checkpoint, Range
+from edge_mi.netspec import NetSpec
+
+_BIAS_LIMIT = float(1 << 30)
+
+
+@dataclass(frozen=True, slots=True)
+class QuantisedLayer:
+    """One convolution in integers; the head is a convolution of kernel 1 without ReLU.
+
+    weight int8 (out, in, kernel); weight_scale and bias_scale float32 (out,), bias_scale = s_in * weight_scale
+    in float32 as the specification has it; bias int32 (out,).
+    """
+
+    name: str
+    stride: int
+    relu: bool
+    weight: NDArray[np.int8]
+    weight_scale: NDArray[np.float32]
+    bias: NDArray[np.int32]
+    bias_scale: NDArray[np.float32]
+    source: QuantParams
+    result: QuantParams
+
+
+@dataclass(frozen=True, slots=True)
+class QuantisedNet:
+    """A network in integers: convolutions, then the mean over frames at unchanged scale, then the head."""
+
+    spec: NetSpec
+    input: QuantParams
+    convs: tuple[QuantisedLayer, ...]
+    head: QuantisedLayer
+
+    @property
+    def output(self) -> QuantParams:
+        """Scale and zero point of the int8 logits."""
+        return self.head.result
+
+
+def quant_params(span: Range) -> QuantParams:
+    """Scale and zero point that cover `span` and represent zero exactly."""
+    low, high = min(span.low, 0.0), max(span.high, 0.0)
+    scale = float(np.float32((high - low) / 255.0))
+    return QuantParams(scale=scale, zero_point=int(np.clip(round(-128 - low / scale), -128, 127)))
+
+
+def quantise(checkpoint: Checkpoint) -> QuantisedNet:
+    """Quantise a checkpoint with the ranges that it carries."""
+    spec, ranges = checkpoint.info.net, checkpoint.info.ranges.tensors
+    source = first = quant_params(ranges["input"])
+    layers = []
+    for name in spec.layer_names:
+        relu = name != "head"
+        # ReLU is the clamp at zero point -128: nothing below zero is spent a code on
+        result = quant_params(Range(low=0.0, high=ranges[name].high) if relu else ranges[name])
+        stride = next((conv.stride for conv in spec.convs if conv.name == name), 1)
+        layers.append(_layer(name, stride, relu, *checkpoint.weights[name], source, result))
+        source = result
+    return QuantisedNet(spec=spec, input=first, convs=tuple(layers[:-1]), head=layers[-1])
+
+
+def _layer(
+    name: str,
+    stride: int,
+    relu: bool,
+    weight: NDArray[np.float32],
+    bias: NDArray[np.float32],
+    source: QuantParams,
+    result: QuantParams,
+) -> QuantisedLayer:
+    largest = np.abs(weight.astype(np.float64)).reshape(len(weight), -1).max(axis=1)
+    # a channel that is all bias (or dead) still needs a scale on which its bias fits int32
+    floor = np.maximum(np.abs(bias.astype(np.float64)) / (source.scale * _BIAS_LIMIT), 1e-9)
+    weight_scale = np.maximum(largest / 127.0, floor).astype(np.float32)
+    bias_scale = np.float32(source.scale) * weight_scale
+    return QuantisedLayer(
+        name=name,
+        stride=stride,
+        relu=relu,
+        weight=np.clip(np.rint(weight / weight_scale[:, None, None].astype(np.float64)), -127, 127).astype(
+            np.int8
+        ),
+        weight_scale=weight_scale,
+        bias=np.rint(bias.astype(np.float64) / bias_scale.astype(np.float64)).astype(np.int32),
+        bias_scale=bias_scale,
+        source=source,
+        result=result,
+    )

@@ -1,0 +1,89 @@
+"""The core needs numpy alone, and every missing package is one line that says what to type."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge_mi.errors import MissingDependency
+from edge_mi.optional import require
+
+OPTIONAL = [
+    "torch", "scipy", "onnx", "onnxruntime", "ai_edge_litert", "tflite_runtime", "flatbuffers", "safetensors", "bleak",
+    "bumble", "tensorflow", "cryptography", "wfdb",
+]  # fmt: skip
+BLOCK = f"""
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {OPTIONAL!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Block())
+"""
+
+
+def run(code: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", BLOCK + code, *words], capture_output=True, text=True, timeout=120
+    )
+
+
+def test_the_whole_public_api_imports_with_every_optional_package_blocked() -> None:
+    done = run("import edge_mi\nfor name in edge_mi.__all__: getattr(edge_mi, name)\nprint('ok')")
+    assert (done.returncode, done.stdout.strip()) == (0, "ok"), done.stderr
+
+
+def test_importing_the_package_loads_nothing() -> None:
+    code = "import edge_mi, sys; print(sorted({m.partition('.')[0] for m in sys.modules} & {'numpy', 'torch', 'scipy'}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[]"
+
+
+def test_help_loads_no_numpy() -> None:
+    """It is what keeps `edge-mi --help` fast; its time is measured in benchmarks."""
+    code = (
+        "import sys\nfrom edge_mi.cli.main import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "print(sorted({m.partition('.')[0] for m in sys.modules} & {'numpy', 'torch', 'bleak'}), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("words", "extra"),
+    [
+        (["export", "--int8"], "export"),
+        (["stream", "--device", "Polar H10"], "tflite"),
+        (["score", "anything"], "tflite"),
+        (["info", "--verify"], "tflite"),
+        (["bench"], "tflite"),
+        (["train", "quick"], "train"),
+    ],
+)
+def test_a_missing_package_is_one_line_with_what_to_type(
+    tmp_path: Path, words: list[str], extra: str
+) -> None:
+    code = f"import os; os.chdir({str(tmp_path)!r})\nfrom edge_mi.cli.main import main\nraise SystemExit(main(sys.argv[1:]))"
+    done = run(code, *words)
+    assert done.returncode == 2
+    assert f"pip install 'edge-mi[{extra}]'" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_broken_package_shows_its_own_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "broken_package.py").write_text("import a_module_that_is_not_there")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ModuleNotFoundError, match="a_module_that_is_not_there"):
+        require("broken_package", extra="any")
+
+
+def test_the_error_names_package_and_extra() -> None:
+    with pytest.raises(
+        MissingDependency, match=r"nothing_here is not installed: pip install 'edge-mi\[ble\]'"
+    ):
+        require("nothing_here.sub", extra="ble")

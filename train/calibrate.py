@@ -1,0 +1,64 @@
+"""Logit to probability, and the thresholds on it, from out-of-fold logits of the training records only."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_mi.checkpoint import Calibration
+from edge_mi.errors import ConfigError
+
+STEPS = 50
+TOLERANCE = 1e-10
+
+
+def fit_platt(logits: NDArray[np.floating], labels: NDArray[np.int64], fitted_on: str) -> Calibration:
+    """The Platt map of out-of-fold `logits` (n,) with `labels` (n,), 0 or 1; `fitted_on` says of whom.
+
+    Maximum likelihood by Newton steps, targets smoothed as (n1 + 1) / (n1 + 2) and 1 / (n0 + 2).
+    Raises ConfigError where a class is missing or the logits do not rise with the label.
+    Source: Platt, "Probabilistic outputs for support vector machines" (1999); Lin, Lin and Weng (2007).
+    """
+    positives = int(labels.sum())
+    negatives = len(labels) - positives
+    if positives == 0 or negatives == 0:
+        raise ConfigError(f"{positives} records with MI and {negatives} without; calibration needs both")
+    aims = np.where(labels == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    design = np.stack([np.asarray(logits, dtype=np.float64), np.ones(len(labels))], axis=1)
+    beta = np.array([0.0, np.log(positives / negatives)])
+    loss = _loss(design, beta, aims)
+    for _ in range(STEPS):
+        p = sigmoid(design @ beta)
+        hessian = (design * (p * (1 - p))[:, None]).T @ design + 1e-12 * np.eye(2)
+        direction = np.linalg.solve(hessian, design.T @ (aims - p))
+        step = 1.0
+        while step > 1e-6 and _loss(design, beta + step * direction, aims) > loss:
+            step /= 2
+        beta = beta + step * direction
+        before, loss = loss, _loss(design, beta, aims)
+        if before - loss < TOLERANCE:
+            break
+    if not beta[0] > 0:
+        raise ConfigError("the out-of-fold logits do not rise with the label: the network learned nothing to calibrate")
+    return Calibration(
+        method="platt",
+        slope=float(beta[0]),
+        offset=float(beta[1]),
+        prevalence=positives / len(labels),
+        fitted_on=fitted_on,
+    )
+
+
+def probabilities(calibration: Calibration, logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Calibrated probabilities float64, same shape as `logits`."""
+    return sigmoid(calibration.slope * np.asarray(logits, dtype=np.float64) + calibration.offset)
+
+
+def sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1 / (1 + exp(-x)) without overflow."""
+    return np.exp(-np.logaddexp(0.0, -x))
+
+
+def _loss(design: NDArray[np.float64], beta: NDArray[np.float64], aims: NDArray[np.float64]) -> float:
+    z = design @ beta
+    return float((np.logaddexp(0.0, z) - aims * z).sum())

@@ -1,0 +1,99 @@
+"""Settings of a training run: the measured recipe is the default.
+
+Which element of it bought what, with intervals, is in the docs; each value here was chosen on
+cross-validated folds 1 to 9 of a part of PTB-XL, never on a fold that a figure is printed for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from edge_mi.netspec import PATCHNET_S, NetSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitConfig:
+    """AdamW under a one-cycle schedule.
+
+    ema_decay: weight of the past in the running average of the whole state, a step; 0 for none.
+    ema_from: share of the epochs after which the average starts.
+    """
+
+    epochs: int = 30
+    batch: int = 64
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    ema_decay: float = 0.0
+    ema_from: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch < 2:
+            raise ValueError(f"at least 1 epoch of batches of 2, found {self.epochs} and {self.batch}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AugmentConfig:
+    """Random crop of crop_samples, gain exp(U(-log_gain, log_gain)), white noise of sd U(0, noise_mv)."""
+
+    crop_samples: int = 800
+    log_gain: float = 0.2
+    noise_mv: float = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskConfig:
+    """Weights of the terms of the fine-tuning loss beside the MI term, which has weight 1.
+
+    code_min_records: statements with fewer training records get no side head.
+    """
+
+    distil: float = 1.0
+    codes: float = 0.1
+    person: float = 0.3
+    code_min_records: int = 15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeacherConfig:
+    """The 12-lead teacher: (kernel, stride, channels) of its convolutions, and how many to average."""
+
+    layers: tuple[tuple[int, int, int], ...] = (
+        (16, 5, 48), (8, 2, 64), (5, 2, 96), (3, 1, 96), (3, 1, 128), (3, 1, 128),
+    )  # fmt: skip
+    embedding: int = 128
+    dropout: float = 0.3
+    ensemble: int = 2
+    fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=25))
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    task: TaskConfig = field(default_factory=lambda: TaskConfig(distil=0.0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlignConfig:
+    """Alignment of the lead-I encoder with the teacher; scale and bias are the loss's starting values."""
+
+    projection: int = 64
+    scale: float = 1 / 0.07
+    bias: float | None = -10.0
+    fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=20, batch=128))
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudentConfig:
+    """The lead-I network and its fine-tuning."""
+
+    net: NetSpec = PATCHNET_S
+    dropout: float = 0.3
+    fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=30, ema_decay=0.99))
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    task: TaskConfig = field(default_factory=TaskConfig)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Everything that decides the weights, apart from data, folds and seed; `align` is None to leave it out."""
+
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
+    align: AlignConfig | None = None
+    student: StudentConfig = field(default_factory=StudentConfig)

@@ -1,0 +1,103 @@
+"""The student: lead I alone, taught by labels, by the teacher's soft labels and by side targets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from edge_mi.store import WindowStore
+
+from .augment import SignalTable
+from .config import StudentConfig
+from .fit import fit, seed_torch
+from .parts import Arrays, Part
+from .patchnet import PatchNet
+from .splits import Folds
+from .targets import make_targets
+from .task_loss import task_loss
+
+PREDICT_BATCH = 256
+SOFT = "soft_logits"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudentRequest:
+    """Train on `train_folds`, predict `predict_folds`; `frames`: window lengths to predict with."""
+
+    config: StudentConfig
+    train_folds: Folds
+    predict_folds: Folds
+    frames: tuple[int, ...]
+    seed: int
+
+
+def student_part(request: StudentRequest, soft_logits: NDArray[np.float32], initial: Arrays | None = None) -> Part:
+    """The part of a run that trains one student; `initial` is the state that alignment left."""
+    folds = "".join(map(str, request.train_folds))
+    name = f"student-{folds}-seed{request.seed}{'-aligned' if initial else ''}"
+    return Part(name, train_student, request, {SOFT: soft_logits, **(initial or {})})
+
+
+def train_student(
+    store: WindowStore, request: StudentRequest, inputs: Mapping[str, NDArray[Any]], snapshot: Path
+) -> Arrays:
+    """Train one student.
+
+    Returns `<layer>.weight` and `<layer>.bias` with batch norm folded in, and for each of `frames`
+    `logits_<frames>` float32 (records,), NaN outside predict_folds: the mean over the windows that a record
+    gives, as the product answers.
+    """
+    config = request.config
+    rows, held_out = store.rows_of(request.train_folds), store.rows_of(request.predict_folds)
+    soft = torch.from_numpy(inputs[SOFT])
+    if not torch.isfinite(soft[torch.from_numpy(rows)]).all():
+        raise ValueError("a training record has no soft label")
+    signals = SignalTable(store, ("I",))
+    targets = make_targets(store, rows, config.task.code_min_records)
+    weight = targets.positive_weight(rows)
+    seed_torch(request.seed)
+    net = PatchNet(config.net, targets.side_heads(), config.dropout)
+    initial = {name: torch.from_numpy(value) for name, value in inputs.items() if name != SOFT}
+    if initial:
+        net.load_state_dict(initial, strict=False)
+
+    def loss_of(batch: Tensor) -> Tensor:
+        outputs = net(signals.augmented_mv(batch, config.augment))
+        return task_loss(outputs, targets, batch, config.task, positive_weight=weight, soft_logits=soft)
+
+    fit(net, rows, loss_of, config.fit, seed=request.seed, snapshot=snapshot)
+    results: Arrays = {}
+    for layer, (folded, bias) in net.folded_weights().items():
+        results[f"{layer}.weight"], results[f"{layer}.bias"] = folded, bias
+    for frames in request.frames:
+        logits = np.full(len(store), np.nan, dtype=np.float32)
+        logits[held_out] = record_logits(net, signals, held_out, frames)
+        results[f"logits_{frames}"] = logits
+    return results
+
+
+def record_logits(net: PatchNet, signals: SignalTable, rows: NDArray[np.int64], frames: int) -> NDArray[np.float32]:
+    """MI logits float32 (len(rows),): mean over the windows of `frames` frames that each record holds."""
+    spec = net.spec
+    window = spec.receptive_field + spec.total_stride * (frames - 1)
+    results = []
+    with torch.no_grad():
+        for i in range(0, len(rows), PREDICT_BATCH):
+            records = signals.records_mv(torch.from_numpy(rows[i : i + PREDICT_BATCH]))
+            starts = range(0, records.shape[2] - window + 1, spec.hop_samples)
+            windows = torch.stack([net(records[:, :, start : start + window])["mi"] for start in starts])
+            results.append(windows.mean(0))
+    logits: NDArray[np.float32] = torch.cat(results).numpy()
+    return logits
+
+
+def folded_weights(part: Arrays, layers: tuple[str, ...]) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """The weights among a student's results, layer -> (weight, bias)."""
+    return {layer: (part[f"{layer}.weight"], part[f"{layer}.bias"]) for layer in layers}

@@ -1,0 +1,89 @@
+"""The 12-lead teacher: its out-of-fold logits are the student's soft labels, its embedding the alignment's aim."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edge_mi.store import WindowStore
+
+from .augment import SignalTable
+from .config import TeacherConfig
+from .fit import fit, seed_torch
+from .parts import Arrays, Part
+from .ptbxl import LEADS
+from .splits import Folds
+from .targets import make_targets
+from .task_loss import task_loss
+from .teacher_net import TeacherNet
+
+SEED_OFFSET = 100  # teachers and students never share a stream of random numbers
+PREDICT_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeacherRequest:
+    """Train on `train_folds` and predict `predict_folds`."""
+
+    config: TeacherConfig
+    train_folds: Folds
+    predict_folds: Folds
+    seed: int
+
+
+def teacher_part(request: TeacherRequest) -> Part:
+    """The part of a run that trains one teacher."""
+    folds = "".join(map(str, request.predict_folds))
+    return Part(f"teacher-for-{folds}-seed{request.seed}", train_teacher, request)
+
+
+def train_teacher(
+    store: WindowStore, request: TeacherRequest, inputs: Mapping[str, NDArray[Any]], snapshot: Path
+) -> Arrays:
+    """Train one teacher.
+
+    Returns `logits` float32 (records,), NaN outside predict_folds, and `embedding` float32
+    (records, embedding), NaN outside train_folds.
+    """
+    del inputs
+    config = request.config
+    rows, held_out = store.rows_of(request.train_folds), store.rows_of(request.predict_folds)
+    signals = SignalTable(store, LEADS)
+    targets = make_targets(store, rows, config.task.code_min_records)
+    weight = targets.positive_weight(rows)
+    seed = request.seed + SEED_OFFSET
+    seed_torch(seed)
+    net = TeacherNet(config, len(LEADS), targets.side_heads())
+
+    def loss_of(batch: torch.Tensor) -> torch.Tensor:
+        outputs = net(signals.augmented_mv(batch, config.augment))
+        return task_loss(outputs, targets, batch, config.task, positive_weight=weight)
+
+    fit(net, rows, loss_of, config.fit, seed=seed, snapshot=snapshot)
+    logits = np.full(len(store), np.nan, dtype=np.float32)
+    logits[held_out] = _in_batches(held_out, lambda batch: net(signals.records_mv(batch))["mi"])
+    embedding = np.full((len(store), config.embedding), np.nan, dtype=np.float32)
+    embedding[rows] = _in_batches(rows, lambda batch: net.embed(signals.records_mv(batch)))
+    return {"logits": logits, "embedding": embedding}
+
+
+def merge_out_of_fold(predictions: list[list[NDArray[np.float32]]]) -> NDArray[np.float32]:
+    """Soft labels float32 (records,): mean over the seeds of each group, groups merged, NaN where no group is."""
+    means = np.stack([np.mean(np.stack(seeds), axis=0) for seeds in predictions])
+    counts = np.isfinite(means).sum(axis=0)
+    if (counts > 1).any():
+        raise ValueError("a record was predicted by teachers of two groups")
+    return np.where(counts == 1, np.nansum(means, axis=0), np.nan).astype(np.float32)
+
+
+def _in_batches(rows: NDArray[np.int64], predict: Any) -> NDArray[np.float32]:
+    with torch.no_grad():
+        batches = [predict(torch.from_numpy(rows[i : i + PREDICT_BATCH])) for i in range(0, len(rows), PREDICT_BATCH)]
+    result: NDArray[np.float32] = torch.cat(batches).numpy()
+    return result
