@@ -15,14 +15,8 @@ OPTIONAL = [
     "torch", "scipy", "onnx", "onnxruntime", "ai_edge_litert", "tflite_runtime", "flatbuffers", "safetensors", "bleak",
     "bumble", "tensorflow", "cryptography", "wfdb",
 ]  # fmt: skip
-BLOCK = f"""
-import sys
-class Block:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {OPTIONAL!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
-sys.meta_path.insert(0, Block())
-"""
+# None in sys.modules is how Python itself marks a module that cannot be imported
+BLOCK = f"import sys\nsys.modules.update(dict.fromkeys({OPTIONAL!r}))\n"
 
 
 def run(code: str, *words: str) -> subprocess.CompletedProcess[str]:
