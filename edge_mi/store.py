@@ -145,7 +145,9 @@ class WindowStore:
 
     def signals_mv(self, rows: NDArray[np.int64], lead: str = "I") -> NDArray[np.float32]:
         """Filtered millivolts of one lead, float32 (len(rows), samples)."""
-        return self.codes[rows, self.lead_index(lead)].astype(np.float32) / np.float32(CODES_PER_MV)
+        signals: NDArray[np.float32] = self.codes[rows, self.lead_index(lead)].astype(np.float32)
+        signals /= np.float32(CODES_PER_MV)
+        return signals
 
     def check_filter(self, design: SignalDesign) -> None:
         """Raises StoreError where the records were filtered with anything but `design`."""

@@ -68,7 +68,7 @@ class SyntheticEcg:
         """One lead, float64 (n,), millivolts. Raises ConfigError for a name that is none of the twelve."""
         for i, known in enumerate(self.leads):
             if known.lower() == name.lower():
-                return self.samples_mv[i].copy()
+                return np.array(self.samples_mv[i], dtype=np.float64)
         raise ConfigError(f"no lead {name!r}; expected one of {', '.join(self.leads)}")
 
 
@@ -92,7 +92,9 @@ def ecg(
     if territory not in TERRITORIES:
         raise ConfigError(f"territory {territory!r}; expected one of {', '.join(TERRITORIES)}")
     if not (seconds > 0 and rate_hz > 0 and 20 <= heart_rate_bpm <= 250 and noise_mv >= 0 and wander_mv >= 0):
-        raise ConfigError("an ECG needs seconds and rate_hz above 0, 20 to 250 bpm, noise_mv and wander_mv from 0")
+        raise ConfigError(
+            "an ECG needs seconds and rate_hz above 0, 20 to 250 bpm, noise_mv and wander_mv from 0"
+        )
     rng = np.random.default_rng(seed)
     t = np.arange(round(seconds * rate_hz)) / rate_hz
     beats = _beat_times(seconds, heart_rate_bpm, rng)
@@ -104,7 +106,9 @@ def ecg(
         phase, slow_hz = rng.uniform(0, 2 * np.pi), rng.uniform(0.15, 0.35)
         row += wander_mv * np.sin(2 * np.pi * slow_hz * t + phase)
         row += rng.normal(scale=1.0, size=len(t)) * noise_mv
-    return SyntheticEcg(LEADS, _twelve(_grid(independent)), float(rate_hz), beats[(beats >= 0) & (beats < seconds)])
+    return SyntheticEcg(
+        LEADS, _twelve(_grid(independent)), float(rate_hz), beats[(beats >= 0) & (beats < seconds)]
+    )
 
 
 def st_beats(bpm: float, st_mv: float, *, rate_hz: float, seconds: float) -> tuple[FloatArray, FloatArray]:
@@ -132,7 +136,9 @@ def _beat_times(seconds: float, bpm: float, rng: np.random.Generator) -> FloatAr
     return np.asarray(np.cumsum(intervals) - 1.6 * interval, dtype=np.float64)
 
 
-def _add_beat(heart: FloatArray, t: FloatArray, beat: float, territory: str, st_mv: float | None, bpm: float) -> None:
+def _add_beat(
+    heart: FloatArray, t: FloatArray, beat: float, territory: str, st_mv: float | None, bpm: float
+) -> None:
     near = slice(*np.searchsorted(t, [beat - 0.4, beat + 0.7]))
     dt = t[near] - beat
     # Bazett: the QT interval goes with the root of the RR interval

@@ -68,7 +68,9 @@ def align_part(request: AlignRequest, embedding: NDArray[np.float32]) -> Part:
     return Part(f"align-{folds}-seed{request.seed}", align, request, {"embedding": embedding})
 
 
-def align(store: WindowStore, request: AlignRequest, inputs: Mapping[str, NDArray[Any]], snapshot: Path) -> Arrays:
+def align(
+    store: WindowStore, request: AlignRequest, inputs: Mapping[str, NDArray[Any]], snapshot: Path
+) -> Arrays:
     """Train the encoder; returns its state, tensor name -> array, to begin fine-tuning with."""
     rows = store.rows_of(request.train_folds)
     signals = SignalTable(store, ("I",))

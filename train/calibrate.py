@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_mi.checkpoint import Calibration
+from edge_mi.checkpoint import Calibration, OperatingPoint
 from edge_mi.errors import ConfigError
+from edge_mi.metrics import sensitivity_specificity, threshold_for_sensitivity, threshold_for_specificity
 
 STEPS = 50
 TOLERANCE = 1e-10
+DEFAULT_POINT = "specificity_90"  # one answer a second: a false one in ten is already many
 
 
 def fit_platt(logits: NDArray[np.floating], labels: NDArray[np.int64], fitted_on: str) -> Calibration:
@@ -39,7 +41,9 @@ def fit_platt(logits: NDArray[np.floating], labels: NDArray[np.int64], fitted_on
         if before - loss < TOLERANCE:
             break
     if not beta[0] > 0:
-        raise ConfigError("the out-of-fold logits do not rise with the label: the network learned nothing to calibrate")
+        raise ConfigError(
+            "the out-of-fold logits do not rise with the label: the network learned nothing to calibrate"
+        )
     return Calibration(
         method="platt",
         slope=float(beta[0]),
@@ -52,6 +56,35 @@ def fit_platt(logits: NDArray[np.floating], labels: NDArray[np.int64], fitted_on
 def probabilities(calibration: Calibration, logits: NDArray[np.floating]) -> NDArray[np.float64]:
     """Calibrated probabilities float64, same shape as `logits`."""
     return sigmoid(calibration.slope * np.asarray(logits, dtype=np.float64) + calibration.offset)
+
+
+def operating_points(
+    p: NDArray[np.float64], labels: NDArray[np.int64], chosen_on: str
+) -> tuple[OperatingPoint, ...]:
+    """Thresholds on out-of-fold probabilities `p` (n,): sensitivity .90, specificity .90, and both at best.
+
+    `balanced` maximises sensitivity + specificity: Youden, "Index for rating diagnostic tests" (1950).
+    """
+    candidates = np.unique(p)
+    sums = [sum(sensitivity_specificity(labels, p, float(threshold))) for threshold in candidates]
+    thresholds = {
+        "sensitivity_90": threshold_for_sensitivity(labels, p, 0.90),
+        "specificity_90": threshold_for_specificity(labels, p, 0.90),
+        "balanced": float(candidates[int(np.argmax(sums))]),
+    }
+    points = []
+    for name, threshold in thresholds.items():
+        sensitivity, specificity = sensitivity_specificity(labels, p, threshold)
+        points.append(
+            OperatingPoint(
+                name=name,
+                threshold=threshold,
+                sensitivity=sensitivity,
+                specificity=specificity,
+                chosen_on=chosen_on,
+            )
+        )
+    return tuple(points)
 
 
 def sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:

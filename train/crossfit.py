@@ -62,7 +62,11 @@ def train_students(
             if job.embedding is None:
                 raise ValueError("alignment needs the embedding of a teacher of the same split")
             request = AlignRequest(
-                config=recipe.align, net=student.net, dropout=student.dropout, train_folds=job.split[0], seed=job.seed
+                config=recipe.align,
+                net=student.net,
+                dropout=student.dropout,
+                train_folds=job.split[0],
+                seed=job.seed,
             )
             aligns.append(align_part(request, job.embedding))
         initial = list(run.compute(aligns, f"{label}, alignment"))

@@ -38,7 +38,9 @@ class StudentRequest:
     seed: int
 
 
-def student_part(request: StudentRequest, soft_logits: NDArray[np.float32], initial: Arrays | None = None) -> Part:
+def student_part(
+    request: StudentRequest, soft_logits: NDArray[np.float32], initial: Arrays | None = None
+) -> Part:
     """The part of a run that trains one student; `initial` is the state that alignment left."""
     folds = "".join(map(str, request.train_folds))
     name = f"student-{folds}-seed{request.seed}{'-aligned' if initial else ''}"
@@ -83,7 +85,9 @@ def train_student(
     return results
 
 
-def record_logits(net: PatchNet, signals: SignalTable, rows: NDArray[np.int64], frames: int) -> NDArray[np.float32]:
+def record_logits(
+    net: PatchNet, signals: SignalTable, rows: NDArray[np.int64], frames: int
+) -> NDArray[np.float32]:
     """MI logits float32 (len(rows),): mean over the windows of `frames` frames that each record holds."""
     spec = net.spec
     window = spec.receptive_field + spec.total_stride * (frames - 1)
@@ -98,6 +102,8 @@ def record_logits(net: PatchNet, signals: SignalTable, rows: NDArray[np.int64], 
     return logits
 
 
-def folded_weights(part: Arrays, layers: tuple[str, ...]) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
+def folded_weights(
+    part: Arrays, layers: tuple[str, ...]
+) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """The weights among a student's results, layer -> (weight, bias)."""
     return {layer: (part[f"{layer}.weight"], part[f"{layer}.bias"]) for layer in layers}

@@ -49,7 +49,9 @@ def fit(
     """
     records = torch.from_numpy(rows)
     steps = max(len(rows) // config.batch, 1)
-    optimiser = torch.optim.AdamW(module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    optimiser = torch.optim.AdamW(
+        module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+    )
     # a schedule of a single step would divide by zero
     total = max(config.epochs * steps, 2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.learning_rate, total_steps=total)
@@ -100,7 +102,9 @@ class StateAverage:
             self._module.load_state_dict(self.state)
 
 
-def _keep(path: Path | None, epochs: int, module: nn.Module, optimiser: Any, schedule: Any, average: StateAverage) -> None:
+def _keep(
+    path: Path | None, epochs: int, module: nn.Module, optimiser: Any, schedule: Any, average: StateAverage
+) -> None:
     if path is None:
         return
     state = {
@@ -115,7 +119,9 @@ def _keep(path: Path | None, epochs: int, module: nn.Module, optimiser: Any, sch
     os.replace(part, path)  # noqa: PTH105  a snapshot may be lost in a power cut, never half written
 
 
-def _restore(path: Path | None, module: nn.Module, optimiser: Any, schedule: Any, average: StateAverage) -> int:
+def _restore(
+    path: Path | None, module: nn.Module, optimiser: Any, schedule: Any, average: StateAverage
+) -> int:
     if path is None or not path.is_file():
         return 0
     state = torch.load(path, weights_only=True)

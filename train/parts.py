@@ -19,6 +19,7 @@ from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final, TypeAlias
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,9 +91,13 @@ class RunFolder:
         return [_read(file) for file in files]
 
     def _compute_side_by_side(self, missing: list[tuple[Part, Path]], progress: Progress) -> None:
-        pool = ProcessPoolExecutor(self._workers, mp_context=get_context("spawn"), initializer=_die_on_interrupt)
+        pool = ProcessPoolExecutor(
+            self._workers, mp_context=get_context("spawn"), initializer=_die_on_interrupt
+        )
         try:
-            futures: list[Future[None]] = [pool.submit(execute, self.store_path, part, file) for part, file in missing]
+            futures: list[Future[None]] = [
+                pool.submit(execute, self.store_path, part, file) for part, file in missing
+            ]
             for future in as_completed(futures):
                 future.result()
                 progress.advance()
@@ -114,7 +119,7 @@ def execute(store_path: Path, part: Part, file: Path) -> None:
     snapshot = file.with_suffix(".snapshot")
     arrays = part.work(open_store(store_path), part.request, part.inputs, snapshot)
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]  # numpy 2 knows one more keyword
     write_file(file, buffer.getvalue())
     snapshot.unlink(missing_ok=True)
 
@@ -127,9 +132,9 @@ def open_store(path: Path) -> WindowStore:
 
 def _read(file: Path) -> Arrays:
     try:
-        with np.load(file, allow_pickle=False) as archive:
+        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError) as exc:
+    except (OSError, ValueError, EOFError, BadZipFile) as exc:
         raise OutputError(f"{file} is damaged ({exc}): delete it and run the same command again") from exc
 
 

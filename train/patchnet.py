@@ -34,13 +34,17 @@ def frames_of(stack: nn.Sequential, signals_mv: Tensor) -> Tensor:
 class PatchNet(nn.Module):
     """`spec` in torch, with linear side heads (name -> outputs) that only training uses."""
 
-    def __init__(self, spec: NetSpec, side_heads: Mapping[str, int] | None = None, dropout: float = 0.0) -> None:
+    def __init__(
+        self, spec: NetSpec, side_heads: Mapping[str, int] | None = None, dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.spec = spec
         self.stack = conv_stack(1, ((conv.kernel, conv.stride, conv.out_channels) for conv in spec.convs))
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(spec.features, len(spec.outputs))
-        self.side = nn.ModuleDict({name: nn.Linear(spec.features, size) for name, size in (side_heads or {}).items()})
+        self.side = nn.ModuleDict(
+            {name: nn.Linear(spec.features, size) for name, size in (side_heads or {}).items()}
+        )
 
     def embed(self, signals_mv: Tensor) -> Tensor:
         """Mean over the frames, float32 (batch, features), of signals (batch, 1, samples)."""
@@ -66,10 +70,12 @@ class PatchNet(nn.Module):
 
 def _fold(conv: nn.Module, norm: nn.Module) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     if not isinstance(conv, nn.Conv2d) or not isinstance(norm, nn.BatchNorm2d):
-        raise TypeError(f"a convolution and a batch norm, found {type(conv).__name__} and {type(norm).__name__}")
+        raise TypeError(
+            f"a convolution and a batch norm, found {type(conv).__name__} and {type(norm).__name__}"
+        )
     mean, var = norm.running_mean, norm.running_var
-    assert mean is not None  # noqa: S101  a batch norm that tracks its statistics
-    assert var is not None  # noqa: S101
+    assert mean is not None
+    assert var is not None
     # float64: the division by a small deviation should not cost digits of the weights
     scale = norm.weight.detach().double() / torch.sqrt(var.double() + norm.eps)
     weight = conv.weight.detach().double() * scale[:, None, None, None]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import csv
+import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from edge_mi.errors import RecordError, StoreError
 from edge_mi.progress import Progress
 from edge_mi.records import read_signals
 from edge_mi.signal_design import SignalDesign
-from edge_mi.store import Manifest, StoredRecord, StoreSource, write_store
+from edge_mi.store import Manifest, StoredRecord, StoreSource, filter_sha256, write_store
 
 FOLDS: Final = range(1, 10)
 LEADS: Final = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
@@ -57,7 +58,9 @@ def read_table(folder: Path, rate_hz: int = 100) -> PtbXlTable:
         raise RecordError(f"PTB-XL has no records at {rate_hz} Hz; choose 100 or 500")
     infarction = _infarction_codes(folder / "scp_statements.csv")
     records, paths, absent = [], [], 0
-    for row in _rows(folder / "ptbxl_database.csv", ("ecg_id", "patient_id", "scp_codes", "strat_fold", column)):
+    for row in _rows(
+        folder / "ptbxl_database.csv", ("ecg_id", "patient_id", "scp_codes", "strat_fold", column)
+    ):
         if int(row["strat_fold"]) not in FOLDS:
             continue
         path = folder / row[column]
@@ -75,7 +78,13 @@ def read_table(folder: Path, rate_hz: int = 100) -> PtbXlTable:
 
 
 def build_store(
-    folder: Path, out: Path, design: SignalDesign, *, rate_hz: int = 100, workers: int = 2, force: bool = False
+    folder: Path,
+    out: Path,
+    design: SignalDesign,
+    *,
+    rate_hz: int = 100,
+    workers: int = 2,
+    force: bool = False,
 ) -> Manifest:
     """Filter every record of `folder` with `design` and write the store `out`.
 
@@ -102,6 +111,13 @@ def build_store(
             samples_per_record=RECORD_S * design.rate_hz,
             force=force,
         )
+
+
+def store_name(folder: Path, design: SignalDesign, rate_hz: int = 100) -> str:
+    """A folder name that changes with the table, the records that are here, the rate and the filter."""
+    table = read_table(folder, rate_hz)
+    content = f"{table.records}{len(table.paths)}{rate_hz}{filter_sha256(design)}"
+    return f"store-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
 def filter_record(path: Path, design: SignalDesign) -> NDArray[np.float64]:
@@ -136,14 +152,18 @@ def _rows(path: Path, needed: tuple[str, ...]) -> Iterator[dict[str, str]]:
             reader = csv.DictReader(file)
             missing = [name for name in needed if name not in (reader.fieldnames or [])]
             if missing:
-                raise RecordError(f"{path}: no column {', '.join(missing)}; expected the table of PTB-XL 1.0.1 to 1.0.3")
+                raise RecordError(
+                    f"{path}: no column {', '.join(missing)}; expected the table of PTB-XL 1.0.1 to 1.0.3"
+                )
             yield from reader
     except OSError as exc:
         raise RecordError(f"{path} cannot be read ({exc.strerror}); expected the folder of PTB-XL") from exc
 
 
 def _infarction_codes(path: Path) -> frozenset[str]:
-    codes = frozenset(row[""] for row in _rows(path, ("", "diagnostic_class")) if row["diagnostic_class"] == "MI")
+    codes = frozenset(
+        row[""] for row in _rows(path, ("", "diagnostic_class")) if row["diagnostic_class"] == "MI"
+    )
     if not codes:
         raise RecordError(f"{path}: no statement of the class MI; expected the statements of PTB-XL")
     return codes
@@ -151,7 +171,9 @@ def _infarction_codes(path: Path) -> frozenset[str]:
 
 def _record(row: dict[str, str], infarction: frozenset[str]) -> StoredRecord:
     try:
-        codes = {str(code): float(likelihood) for code, likelihood in ast.literal_eval(row["scp_codes"]).items()}
+        codes = {
+            str(code): float(likelihood) for code, likelihood in ast.literal_eval(row["scp_codes"]).items()
+        }
         record_id = f"{int(row['ecg_id']):05d}"
         patient_id = str(int(float(row["patient_id"])))
     except (ValueError, SyntaxError, AttributeError) as exc:

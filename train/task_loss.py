@@ -34,7 +34,9 @@ def task_loss(
         logits, targets.mi[rows], pos_weight=torch.tensor(positive_weight)
     )
     if soft_logits is not None and config.distil > 0:
-        loss = loss + config.distil * F.binary_cross_entropy_with_logits(logits, torch.sigmoid(soft_logits[rows]))
+        loss = loss + config.distil * F.binary_cross_entropy_with_logits(
+            logits, torch.sigmoid(soft_logits[rows])
+        )
     if "codes" in outputs and config.codes > 0:
         each = F.binary_cross_entropy_with_logits(outputs["codes"], targets.codes[rows], reduction="none")
         loss = loss + config.codes * each.sum(1).mean()
@@ -45,5 +47,7 @@ def task_loss(
 
 def _person_loss(outputs: Tensor, targets: Targets, rows: Tensor) -> Tensor:
     age = ((outputs[:, 0] - targets.age[rows]).square() * targets.age_known[rows]).mean()
-    sex = F.binary_cross_entropy_with_logits(outputs[:, 1], targets.female[rows], weight=targets.sex_known[rows])
+    sex = F.binary_cross_entropy_with_logits(
+        outputs[:, 1], targets.female[rows], weight=targets.sex_known[rows]
+    )
     return 0.5 * age + sex

@@ -84,6 +84,8 @@ def merge_out_of_fold(predictions: list[list[NDArray[np.float32]]]) -> NDArray[n
 
 def _in_batches(rows: NDArray[np.int64], predict: Any) -> NDArray[np.float32]:
     with torch.no_grad():
-        batches = [predict(torch.from_numpy(rows[i : i + PREDICT_BATCH])) for i in range(0, len(rows), PREDICT_BATCH)]
+        batches = [
+            predict(torch.from_numpy(rows[i : i + PREDICT_BATCH])) for i in range(0, len(rows), PREDICT_BATCH)
+        ]
     result: NDArray[np.float32] = torch.cat(batches).numpy()
     return result

@@ -19,7 +19,9 @@ class TeacherNet(nn.Module):
         self.hidden = nn.Sequential(nn.Linear(config.layers[-1][2], config.embedding), nn.ReLU())
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(config.embedding, 1)
-        self.side = nn.ModuleDict({name: nn.Linear(config.embedding, size) for name, size in side_heads.items()})
+        self.side = nn.ModuleDict(
+            {name: nn.Linear(config.embedding, size) for name, size in side_heads.items()}
+        )
 
     def embed(self, signals_mv: Tensor) -> Tensor:
         """Embedding float32 (batch, embedding) of signals (batch, leads, samples)."""

@@ -1,0 +1,202 @@
+"""A window store is what was written, whole, private, and of one filter; anything else is an error."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_mi.errors import OutputError, StoreError
+from edge_mi.signal_design import SignalDesign
+from edge_mi.store import StoredRecord, StoreSource, WindowStore, check_patients, to_codes, write_store
+
+DESIGN = SignalDesign(rate_hz=100, band_hz=(0.5, 40.0), fir=(-1, 2, -1), resamplers=())
+SOURCE = StoreSource(
+    name="toy",
+    version="1",
+    licence="none",
+    selection="all",
+    source_rate_hz=100,
+    label_rule="mi: by hand",
+    records_absent=0,
+)
+RECORDS = tuple(
+    StoredRecord(
+        record_id=f"{i:05d}",
+        patient_id=str(i // 2),
+        fold=1 + i // 2,
+        mi=i == 0,
+        norm=i == 1,
+        codes={"IMI": 100.0} if i == 0 else {},
+        age_years=None if i == 2 else 60.0 + i,
+        female=None if i == 3 else bool(i % 2),
+    )
+    for i in range(4)
+)
+SIGNALS_MV = np.random.default_rng(0).normal(scale=0.5, size=(4, 2, 20))
+
+
+def write(path: Path, **changes: Any) -> None:
+    arguments: dict[str, Any] = {
+        "design": DESIGN,
+        "source": SOURCE,
+        "leads": ("I", "aVR"),
+        "records": RECORDS,
+        "signals_mv": SIGNALS_MV,
+        "samples_per_record": 20,
+    }
+    write_store(path, **{**arguments, **changes})
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    write(tmp_path / "store")
+    return tmp_path / "store"
+
+
+def test_what_is_read_is_what_was_written(path: Path) -> None:
+    store = WindowStore.open(path)
+    assert store.records == RECORDS
+    assert store.manifest.source == SOURCE
+    np.testing.assert_allclose(store.signals_mv(np.arange(4), "I"), SIGNALS_MV[:, 0], atol=0.5 / 4096)
+
+
+def test_signals_come_as_float32_of_the_rows_and_lead_asked_for(path: Path) -> None:
+    signals = WindowStore.open(path).signals_mv(np.array([3, 1]), "AVR")
+    assert (signals.dtype, signals.shape) == (np.float32, (2, 20))
+    np.testing.assert_allclose(signals, SIGNALS_MV[[3, 1], 1], atol=0.5 / 4096)
+
+
+def test_tables_are_columns_of_the_records(path: Path) -> None:
+    store = WindowStore.open(path)
+    assert store.folds.tolist() == [1, 1, 2, 2]
+    assert store.labels.tolist() == [1, 0, 0, 0]
+    assert store.patients.tolist() == ["0", "0", "1", "1"]
+    assert np.isnan(store.ages_years).tolist() == [False, False, True, False]
+
+
+def test_rows_of_folds(path: Path) -> None:
+    assert WindowStore.open(path).rows_of([2]).tolist() == [2, 3]
+
+
+def test_the_same_content_has_the_same_digest(path: Path, tmp_path: Path) -> None:
+    write(tmp_path / "again")
+    assert WindowStore.open(path).digest == WindowStore.open(tmp_path / "again").digest
+
+
+def test_folder_and_files_are_for_their_owner_only(path: Path) -> None:
+    modes = [stat.S_IMODE(p.stat().st_mode) for p in (path, *sorted(path.iterdir()))]
+    assert modes == [0o700, 0o600, 0o600, 0o600]
+
+
+def test_samples_beyond_int16_are_clipped_and_counted(tmp_path: Path) -> None:
+    loud = SIGNALS_MV.copy()
+    loud[0, 0, :3] = [9.0, -9.0, 7.9]
+    write(tmp_path / "loud", signals_mv=loud)
+    store = WindowStore.open(tmp_path / "loud")
+    assert store.manifest.clipped_samples == 2
+    assert np.abs(store.signals_mv(np.array([0]), "I")).max() == pytest.approx(32767 / 4096)
+
+
+def test_codes_round_half_to_even() -> None:
+    codes, clipped = to_codes(np.array([0.5, 1.5, -0.5, -1.5]) / 4096)
+    assert (codes.tolist(), clipped) == ([0, 2, 0, -2], 0)
+
+
+@pytest.mark.parametrize("name", ["signals.npy", "records.jsonl"])
+def test_a_changed_byte_is_found(path: Path, name: str) -> None:
+    content = bytearray((path / name).read_bytes())
+    content[-3] ^= 1
+    (path / name).write_bytes(content)
+    with pytest.raises(StoreError, match=f"{name} was changed"):
+        WindowStore.open(path)
+
+
+@pytest.mark.parametrize("name", ["signals.npy", "records.jsonl"])
+def test_a_truncated_file_is_found(path: Path, name: str) -> None:
+    (path / name).write_bytes((path / name).read_bytes()[:-10])
+    with pytest.raises(StoreError, match=f"{name} was changed"):
+        WindowStore.open(path)
+
+
+@pytest.mark.parametrize("name", ["signals.npy", "records.jsonl"])
+def test_a_missing_file_is_named(path: Path, name: str) -> None:
+    (path / name).unlink()
+    with pytest.raises(StoreError, match=name):
+        WindowStore.open(path)
+
+
+def test_a_folder_without_manifest_is_no_store(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"no window store; make one with edge-mi train store"):
+        WindowStore.open(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"comment": "hello"}, "unknown key comment"),
+        ({"schema": 2}, "schema 2"),
+        ({"codes_per_mv": 1000}, "1000 codes per mV"),
+        ({"records": 5}, "the manifest says"),
+        ({"leads": ["I"]}, "the manifest says"),
+    ],
+)
+def test_a_manifest_that_is_not_ours_is_refused(path: Path, change: dict[str, Any], message: str) -> None:
+    document = json.loads((path / "manifest.json").read_text())
+    (path / "manifest.json").write_text(json.dumps({**document, **change}))
+    with pytest.raises(StoreError, match=message):
+        WindowStore.open(path)
+
+
+def test_the_filter_must_be_the_expected_one(path: Path) -> None:
+    store = WindowStore.open(path)
+    store.check_filter(DESIGN)
+    with pytest.raises(StoreError, match="another design"):
+        store.check_filter(replace(DESIGN, fir=(-2, 4, -2)))
+
+
+def test_the_rate_must_be_the_expected_one(path: Path) -> None:
+    with pytest.raises(StoreError, match="100 Hz, expected 128 Hz"):
+        WindowStore.open(path).check_filter(replace(DESIGN, rate_hz=128))
+
+
+def test_a_lead_that_is_not_there_is_named(path: Path) -> None:
+    with pytest.raises(StoreError, match="no lead V7 in this store; it has I, aVR"):
+        WindowStore.open(path).lead_index("V7")
+
+
+def test_a_patient_in_two_folds_is_refused_by_name(tmp_path: Path) -> None:
+    moved = (*RECORDS[:3], replace(RECORDS[3], fold=5))
+    with pytest.raises(StoreError, match="patient 1 is in folds 2 and 5"):
+        write(tmp_path / "store", records=moved)
+    with pytest.raises(StoreError, match="patient 1"):
+        check_patients(moved)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    def signals() -> Iterator[np.ndarray]:
+        yield SIGNALS_MV[0]
+        raise StoreError("the reader failed")
+
+    with pytest.raises(StoreError, match="the reader failed"):
+        write(tmp_path / "store", signals_mv=signals())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_record_of_another_shape_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"record 00000 has shape \(2, 20\)"):
+        write(tmp_path / "store", samples_per_record=30)
+
+
+def test_a_store_is_replaced_only_with_force(path: Path) -> None:
+    with pytest.raises(OutputError, match="--force"):
+        write(path)
+    write(path, force=True, records=RECORDS[:2], signals_mv=SIGNALS_MV[:2])
+    assert len(WindowStore.open(path)) == 2

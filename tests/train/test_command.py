@@ -1,0 +1,71 @@
+"""edge-mi train on the command line: results on stdout, one line for an error, no torch before it is needed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge_mi.cli.main import main
+from edge_mi.store import WindowStore
+
+
+def test_a_store_is_made_and_described(
+    ptbxl: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "store"
+    assert main(["train", "store", "--data", str(ptbxl), "--out", str(out)]) == 0
+    assert "5 records (folds 1 to 9, 5 of 6 records; 1 absent)" in capsys.readouterr().out
+    assert len(WindowStore.open(out)) == 5
+
+
+def test_data_are_found_through_the_environment(
+    ptbxl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGE_MI_DATA", str(ptbxl.parent))
+    assert main(["train", "store", "--out", str(tmp_path / "store")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["quick", "--folds", "1-10"], "fold 10 is kept"),
+        (["quick", "--test-fold", "10"], "fold 10 is kept"),
+        (["quick", "--folds", "1-9"], "fold 9 is trained on"),
+        (["quick", "--data", "nowhere"], "cannot be read"),
+        (["cv", "--out", "x.json", "--seeds", "0"], "at least 1 network"),
+    ],
+)
+def test_a_wrong_request_is_one_line(
+    words: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", *words]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_few_records_are_refused_with_their_fold(
+    ptbxl: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", "quick", "--data", str(ptbxl), "--run", str(tmp_path / "run")]
+    assert main(words) == 2
+    assert "no record of fold 5" in capsys.readouterr().err
+
+
+def test_help_loads_neither_torch_nor_numpy() -> None:
+    code = (
+        "import sys\nfrom edge_mi.cli.main import main\n"
+        "try:\n    main(['train', '--help'])\nexcept SystemExit:\n    pass\n"
+        "print(sorted({m.partition('.')[0] for m in sys.modules} & {'numpy', 'torch'}), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stderr.strip() == "[]"

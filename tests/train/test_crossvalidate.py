@@ -1,0 +1,69 @@
+"""Cross-validation measures every record once, by networks that never saw its patient."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from edge_mi.train.config import Recipe
+from edge_mi.train.crossvalidate import CrossValidation, Plan, cross_validate
+from edge_mi.train.splits import CROSS_VALIDATION_GROUPS
+from edge_mi.train.teacher import merge_out_of_fold
+
+from edge_mi import strict
+from edge_mi.signal_design import SignalDesign
+from edge_mi.store import WindowStore
+
+
+@pytest.fixture(scope="module")
+def result(
+    toy_store: Path, tiny_recipe: Recipe, design: SignalDesign, tmp_path_factory: pytest.TempPathFactory
+) -> CrossValidation:
+    plan = Plan(seeds=(0, 1), align=tiny_recipe.align, command="edge-mi train cv", frames=(11,), resamples=20)
+    recipe = replace(tiny_recipe, align=None)
+    return cross_validate(toy_store, tmp_path_factory.mktemp("cv"), plan, recipe, design, workers=1)
+
+
+def test_every_record_is_measured_once_by_each_network(result: CrossValidation) -> None:
+    headline = result.figures[0]
+    assert (headline.subject, headline.name, headline.task) == ("lead_i", "auroc", "mi_vs_all")
+    assert (headline.n, headline.n_positive, len(headline.each)) == (108, 36, 2)
+    assert headline.value == pytest.approx(np.mean(headline.each))
+
+
+def test_all_subjects_are_measured(result: CrossValidation) -> None:
+    assert {f.subject for f in result.figures} == {
+        "lead_i",
+        "lead_i_aligned",
+        "lead_i_aligned minus lead_i",
+        "teacher_12_leads",
+        "age_alone",
+        "lead_i with 11 frames minus 13",
+    }
+
+
+def test_the_document_can_be_read_back(result: CrossValidation) -> None:
+    assert strict.loads(strict.dumps(result), CrossValidation) == result
+
+
+def test_no_patient_is_on_both_sides_of_a_split(toy_store: Path) -> None:
+    store = WindowStore.open(toy_store)
+    for group in CROSS_VALIDATION_GROUPS:
+        inside = np.isin(store.folds, group)
+        assert not set(store.patients[inside]) & set(store.patients[~inside])
+
+
+def test_soft_labels_are_means_over_seeds_merged_over_groups() -> None:
+    nan = np.nan
+    groups = [
+        [np.array([1, nan, nan]), np.array([3, nan, nan])],
+        [np.array([nan, 5, nan]), np.array([nan, 5, nan])],
+    ]
+    np.testing.assert_array_equal(merge_out_of_fold(groups), np.array([2, 5, nan], dtype=np.float32))
+
+
+def test_a_record_predicted_twice_is_a_wrong_call() -> None:
+    with pytest.raises(ValueError, match="two groups"):
+        merge_out_of_fold([[np.array([1.0])], [np.array([2.0])]])

@@ -1,0 +1,112 @@
+"""The loader reads PTB-XL as published, a part alike, and never fold 10."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from edge_mi.train.ptbxl import LEADS, build_store, read_table, store_name
+
+from edge_mi.chain.chain import filter_segment
+from edge_mi.errors import RecordError, StoreError
+from edge_mi.records import read_signals
+from edge_mi.signal_design import SignalDesign
+from edge_mi.store import WindowStore, check_patients
+
+
+def test_fold_10_is_never_read(ptbxl: Path, design: SignalDesign, tmp_path: Path) -> None:
+    """Its record's signal file is broken: reading it would fail."""
+    build_store(ptbxl, tmp_path / "store", design)
+    assert WindowStore.open(tmp_path / "store").folds.tolist() == [1, 2, 2, 9, 3]
+
+
+def test_records_without_files_are_counted(ptbxl: Path, design: SignalDesign, tmp_path: Path) -> None:
+    manifest = build_store(ptbxl, tmp_path / "store", design)
+    assert (manifest.records, manifest.source.records_absent) == (5, 1)
+    assert manifest.source.selection == "folds 1 to 9, 5 of 6 records"
+
+
+def test_no_record_left_is_an_error(ptbxl: Path) -> None:
+    shutil.rmtree(ptbxl / "records500")
+    with pytest.raises(
+        StoreError, match="lists 6 records of folds 1 to 9 and none of their 500 Hz files is here"
+    ):
+        read_table(ptbxl, 500)
+
+
+def test_labels_follow_the_diagnostic_class_at_any_likelihood(ptbxl: Path) -> None:
+    records = read_table(ptbxl).records
+    assert [(r.record_id, r.mi, r.norm) for r in records] == [
+        ("00001", False, True),
+        ("00002", True, False),
+        ("00003", True, False),
+        ("00004", False, False),
+        ("00005", True, False),
+    ]
+    assert records[1].codes == {"IMI": 35.0, "SR": 0.0}
+
+
+def test_an_age_of_300_is_90_and_a_missing_one_is_none(ptbxl: Path) -> None:
+    assert [r.age_years for r in read_table(ptbxl).records] == [56.0, 90.0, None, 61.0, 61.0]
+
+
+def test_sex_may_be_unknown(ptbxl: Path) -> None:
+    assert [r.female for r in read_table(ptbxl).records] == [True, False, False, None, True]
+
+
+def test_every_lead_passes_the_signal_chain(ptbxl: Path, design: SignalDesign, tmp_path: Path) -> None:
+    build_store(ptbxl, tmp_path / "store", design)
+    store = WindowStore.open(tmp_path / "store")
+    signals = read_signals(ptbxl / "records100" / "00000" / "00001_lr")
+    expected = filter_segment(design, 100, signals.samples_mv[4].astype(np.float64))
+    np.testing.assert_allclose(store.signals_mv(np.array([0]), "aVL")[0], expected, atol=0.51 / 4096)
+    assert store.manifest.leads == LEADS
+
+
+def test_records_at_500_hz_end_at_the_models_rate(ptbxl: Path, design: SignalDesign, tmp_path: Path) -> None:
+    manifest = build_store(ptbxl, tmp_path / "store", design, rate_hz=500)
+    assert (manifest.rate_hz, manifest.samples_per_record, manifest.source.source_rate_hz) == (100, 1000, 500)
+
+
+def test_the_name_of_a_store_follows_its_data(ptbxl: Path, design: SignalDesign) -> None:
+    names = {store_name(ptbxl, design), store_name(ptbxl, design, 500)}
+    (ptbxl / "records100" / "00000" / "00001_lr.hea").unlink()
+    names.add(store_name(ptbxl, design))
+    assert len(names) == 3
+
+
+@pytest.mark.parametrize("file", ["ptbxl_database.csv", "scp_statements.csv"])
+def test_a_missing_table_is_named(ptbxl: Path, file: str) -> None:
+    (ptbxl / file).unlink()
+    with pytest.raises(RecordError, match=f"{file} cannot be read"):
+        read_table(ptbxl)
+
+
+def test_a_table_of_another_kind_is_refused(ptbxl: Path) -> None:
+    (ptbxl / "ptbxl_database.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(RecordError, match="no column ecg_id"):
+        read_table(ptbxl)
+
+
+def test_codes_are_data_and_never_run(ptbxl: Path) -> None:
+    table = ptbxl / "ptbxl_database.csv"
+    table.write_text(table.read_text().replace("{'NDT': 100.0}", "__import__('os').getcwd()"))
+    with pytest.raises(RecordError, match="record 4 of the PTB-XL table cannot be parsed"):
+        read_table(ptbxl)
+
+
+def test_a_rate_that_ptbxl_has_not_is_refused(ptbxl: Path) -> None:
+    with pytest.raises(RecordError, match="choose 100 or 500"):
+        read_table(ptbxl, 250)
+
+
+def test_the_part_at_hand_has_the_counts_of_its_readme() -> None:
+    real_data = pytest.importorskip("real_data").real_data
+    records = read_table(real_data("ptbxl")).records
+    assert (len(records), sum(r.mi for r in records), sum(r.norm for r in records)) == (1732, 321, 912)
+    assert len({r.patient_id for r in records}) == 1611
+    assert Counter(r.fold for r in records)[9] == 242
+    check_patients(records)

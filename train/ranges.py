@@ -1,0 +1,27 @@
+"""Activation ranges for export, over windows of training records picked by the hash of their id."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_mi.checkpoint import Ranges
+from edge_mi.errors import StoreError
+from edge_mi.float_model import MAX_WINDOWS, MIN_WINDOWS, Weights, calibration_order, measure_ranges
+from edge_mi.netspec import NetSpec
+from edge_mi.store import WindowStore
+
+
+def calibration_ranges(
+    store: WindowStore, rows: NDArray[np.int64], spec: NetSpec, weights: Weights
+) -> Ranges:
+    """Ranges over the first windows of at most 256 of the training `rows`.
+
+    Raises StoreError for fewer records than ranges can be trusted on.
+    """
+    if len(rows) < MIN_WINDOWS:
+        raise StoreError(f"{len(rows)} training records; activation ranges need at least {MIN_WINDOWS}")
+    ids = [store.records[row].record_id for row in rows]
+    chosen = calibration_order(ids)[:MAX_WINDOWS]
+    windows_mv = store.signals_mv(rows[chosen])[:, : spec.window_samples]
+    return measure_ranges(spec, weights, windows_mv, [ids[i] for i in chosen])
