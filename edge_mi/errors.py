@@ -9,7 +9,8 @@ EdgeMIError                exit code 2
 ├── BundleError            a bundle that is damaged, of another schema, or changed since it was written
 ├── OutputError            a place that cannot be written, or that already holds something
 ├── PatchError             the link to a patch cannot go on
-│   └── DeviceNotFound     no such patch, or no radio to look with
+│   ├── DeviceNotFound     no such patch, or no radio to look with
+│   └── FrameError         bytes of a patch that are no frame of its profile; counted, not fatal
 ├── MissingDependency      an optional package is needed and not installed
 └── CheckFailed            exit code 1: the work was done and a check on its result failed
     ├── ExportDisagreement runners that must agree do not
@@ -61,6 +62,10 @@ class PatchError(EdgeMIError):
 
 class DeviceNotFound(PatchError):
     """No such patch in reach, or no radio to look with."""
+
+
+class FrameError(PatchError):
+    """Bytes of a patch that are no frame of its profile."""
 
 
 class MissingDependency(EdgeMIError):

@@ -1,0 +1,87 @@
+"""The virtual radio: a socket at which each visitor gets a controller of its own, in reach of the emulated patch."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from edge_mi.errors import OutputError
+from edge_mi.optional import require
+
+
+class VirtualRadio:
+    """Serves HCI on the unix socket `path`, as an async context; `patch_controller` is for the emulator.
+
+    Raises OutputError where the socket cannot be made, or somebody else listens there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._controllers = require("bumble.controller", extra="emulate")
+        self._link = require("bumble.link", extra="emulate").LocalLink()
+        self._visitors = 0
+        self.patch_controller = self._controllers.Controller("patch", link=self._link)
+
+    async def __aenter__(self) -> VirtualRadio:
+        await self._free_path()
+        try:
+            self._server = await asyncio.get_running_loop().create_unix_server(self._visitor, str(self._path))
+        except OSError as exc:
+            raise OutputError(f"cannot listen at {self._path}: {exc.strerror or exc}") from exc
+        self._path.chmod(0o600)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        with suppress(FileNotFoundError):
+            self._path.unlink()
+
+    async def _free_path(self) -> None:
+        """Remove the socket that a killed emulator left. Raises OutputError for anything that is in use."""
+        if not self._path.exists():
+            return
+        if not self._path.is_socket():
+            raise OutputError(f"{self._path} is there and is no socket: choose another path")
+        try:
+            _, writer = await asyncio.open_unix_connection(str(self._path))
+        except OSError:
+            self._path.unlink()
+            return
+        writer.close()
+        raise OutputError(f"an emulator listens at {self._path} already: stop it or choose another path")
+
+    def _visitor(self) -> asyncio.BaseProtocol:
+        self._visitors += 1
+        return _Visitor(self._controllers.Controller, self._link, f"central {self._visitors}")
+
+
+class _Visitor(asyncio.Protocol):
+    """One client of the socket and its controller; when the client goes, its links go with it."""
+
+    def __init__(self, controller: Any, link: Any, name: str) -> None:
+        self._controller_type, self._link, self._name = controller, link, name
+        self._source = require("bumble.transport.common", extra="emulate").StreamPacketSource()
+        self._controller: Any = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        sink = require("bumble.transport.common", extra="emulate").StreamPacketSink(transport)
+        self._controller = self._controller_type(
+            self._name, host_source=self._source, host_sink=sink, link=self._link
+        )
+
+    def data_received(self, data: bytes) -> None:
+        self._source.data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        hci = require("bumble.hci", extra="emulate")
+        self._controller.host = None
+        for connection in list(self._controller.le_connections.values()):
+            self._controller.on_hci_disconnect_command(
+                hci.HCI_Disconnect_Command(
+                    connection_handle=connection.handle,
+                    reason=hci.HCI_REMOTE_USER_TERMINATED_CONNECTION_ERROR,
+                )
+            )
+        self._link.remove_controller(self._controller)

@@ -1,0 +1,227 @@
+"""A bleak backend whose radio is a bumble controller behind a socket: the same client code, no Bluetooth adapter.
+
+bleak takes its backends as classes, so `VirtualLink` makes two that know their central.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+from bleak.backends.characteristic import BleakGATTCharacteristic
+from bleak.backends.client import BaseBleakClient
+from bleak.backends.descriptor import BleakGATTDescriptor
+from bleak.backends.scanner import AdvertisementData, BaseBleakScanner
+from bleak.backends.service import BleakGATTService, BleakGATTServiceCollection
+from bleak.exc import BleakError
+
+from edge_mi.errors import ConfigError, DeviceNotFound
+from edge_mi.optional import require
+
+CENTRAL_ADDRESS: Final = "C0:C1:C2:C3:C4:C5"
+ASKED_MTU: Final = 517  # what BlueZ asks for
+_BASE_UUID = "{:08x}-0000-1000-8000-00805f9b34fb"
+_UUID_LISTS = {2: 2, 3: 2, 6: 16, 7: 16}  # advertising structure -> bytes of one UUID
+_PROPERTIES = (
+    ("read", 0x02), ("write-without-response", 0x04), ("write", 0x08), ("notify", 0x10), ("indicate", 0x20),
+)  # fmt: skip
+
+
+def socket_path(link: str) -> str:
+    """The path in `unix:PATH`. Raises ConfigError for anything else."""
+    kind, colon, path = link.partition(":")
+    if kind != "unix" or not colon or not path:
+        raise ConfigError(f"a link of {link!r}; expected unix:PATH, as edge-mi emulate prints it")
+    return path
+
+
+class VirtualLink:
+    """A central on the controller behind `link`, as an async context; `scanner` and `client` go to bleak.
+
+    Raises ConfigError for another kind of link, MissingDependency without bumble, DeviceNotFound where
+    nothing listens.
+    """
+
+    def __init__(self, link: str) -> None:
+        self._path = socket_path(link)
+        self._transport: Any = None
+        self.scanner: type[BaseBleakScanner]
+        self.client: type[BaseBleakClient]
+
+    async def __aenter__(self) -> VirtualLink:
+        transport = require("bumble.transport", extra="emulate")
+        device, hci = require("bumble.device", extra="emulate"), require("bumble.hci", extra="emulate")
+        try:
+            self._transport = await transport.open_transport(f"unix-client:{self._path}")
+        except OSError as exc:
+            raise DeviceNotFound(
+                f"nothing listens at {self._path} ({exc.strerror or exc}): start edge-mi emulate with the same --link first"
+            ) from exc
+        central = device.Device.with_hci(
+            "edge-mi", hci.Address(CENTRAL_ADDRESS), self._transport.source, self._transport.sink
+        )
+        await central.power_on()
+        self.bind(central)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._transport.close()
+
+    def bind(self, central: Any) -> None:
+        """Make the two classes for a bumble device that is powered on."""
+        self.scanner = type("VirtualScanner", (_Scanner,), {"central": central})
+        self.client = type("VirtualClient", (_Client,), {"central": central})
+
+
+class _Scanner(BaseBleakScanner):
+    central: Any
+
+    def __init__(
+        self, detection_callback: Any = None, service_uuids: Any = None, scanning_mode: str = "active", **_: Any
+    ) -> None:
+        super().__init__(detection_callback, service_uuids)
+
+    async def start(self) -> None:
+        self.seen_devices = {}
+        self.central.on("advertisement", self._heard)
+        await self.central.start_scanning(legacy=True, filter_duplicates=False)
+
+    async def stop(self) -> None:
+        self.central.remove_listener("advertisement", self._heard)
+        await self.central.stop_scanning(legacy=True)
+
+    def _heard(self, advertisement: Any) -> None:
+        uuids, name = [], None
+        for kind, raw in advertisement.data.ad_structures:
+            size = _UUID_LISTS.get(kind, 0)
+            if size:
+                uuids += [_uuid(raw[i : i + size]) for i in range(0, len(raw), size)]
+            if kind in (8, 9):  # shortened and complete local name
+                name = raw.decode("utf-8", "replace")
+        if not self.is_allowed_uuid(uuids):
+            return
+        data = AdvertisementData(
+            local_name=name,
+            manufacturer_data={},
+            service_data={},
+            service_uuids=uuids,
+            tx_power=None,
+            rssi=advertisement.rssi,
+            platform_data=(advertisement,),
+        )
+        address = advertisement.address.to_string(False)
+        details = {"address": advertisement.address}
+        device = self.create_or_update_device(address, address, name, details, data)
+        self.call_detection_callbacks(device, data)
+
+
+class _Client(BaseBleakClient):
+    central: Any
+
+    def __init__(
+        self,
+        address_or_ble_device: Any,
+        *,
+        disconnected_callback: Callable[[], None] | None = None,
+        timeout: float = 10.0,  # noqa: ASYNC109  bleak's own signature
+        **_: Any,
+    ) -> None:
+        super().__init__(address_or_ble_device, disconnected_callback=disconnected_callback, timeout=timeout)
+        self._target = address_or_ble_device.details["address"]
+        self._name = address_or_ble_device.name or self.address
+        self._connection: Any = None
+        self._subscriptions: dict[int, Callable[[bytes], None]] = {}
+
+    @property
+    def name(self) -> str:
+        return str(self._name)
+
+    @property
+    def mtu_size(self) -> int:
+        return int(self._connection.att_mtu) if self._connection else 23
+
+    @property
+    def is_connected(self) -> bool:
+        return self._connection is not None
+
+    async def connect(self, pair: bool, **_: Any) -> None:
+        peer_of = require("bumble.device", extra="emulate").Peer
+        connection = await asyncio.wait_for(_checked(self.central.connect(self._target)), self._timeout)
+        connection.on("disconnection", self._gone)
+        self._connection = connection
+        peer = peer_of(connection)
+        await _checked(peer.request_mtu(ASKED_MTU))
+        services = BleakGATTServiceCollection()
+        for found in await _checked(peer.discover_services()):
+            service = BleakGATTService(found, found.handle, _uuid(bytes(found.uuid)))
+            services.add_service(service)
+            for inner in await _checked(found.discover_characteristics()):
+                properties: Any = [name for name, bit in _PROPERTIES if int(inner.properties) & bit]
+                characteristic = BleakGATTCharacteristic(
+                    inner, inner.handle, _uuid(bytes(inner.uuid)), properties, lambda: self.mtu_size - 3, service
+                )
+                services.add_characteristic(characteristic)
+                for lowest in await _checked(inner.discover_descriptors()):
+                    services.add_descriptor(
+                        BleakGATTDescriptor(lowest, lowest.handle, _uuid(bytes(lowest.type)), characteristic)
+                    )
+        self.services = services
+
+    def _gone(self, *_: Any) -> None:
+        self._connection, self.services = None, None
+        self._subscriptions.clear()
+        if self._disconnected_callback:
+            self._disconnected_callback()
+
+    async def disconnect(self) -> None:
+        if self._connection:
+            await _checked(self._connection.disconnect())
+
+    async def pair(self, *_: Any, **__: Any) -> None:
+        raise NotImplementedError("no patch that is emulated here asks for pairing")
+
+    async def unpair(self) -> None:
+        raise NotImplementedError("no patch that is emulated here asks for pairing")
+
+    async def read_gatt_char(self, characteristic: BleakGATTCharacteristic, **_: Any) -> bytearray:
+        return bytearray(await _checked(characteristic.obj.read_value()))
+
+    async def read_gatt_descriptor(self, descriptor: BleakGATTDescriptor, **_: Any) -> bytearray:
+        return bytearray(await _checked(descriptor.obj.read_value()))
+
+    async def write_gatt_char(self, characteristic: BleakGATTCharacteristic, data: Any, response: bool) -> None:
+        await _checked(characteristic.obj.write_value(bytes(data), with_response=response))
+
+    async def write_gatt_descriptor(self, descriptor: BleakGATTDescriptor, data: Any) -> None:
+        await _checked(descriptor.obj.write_value(bytes(data), with_response=True))
+
+    async def start_notify(
+        self, characteristic: BleakGATTCharacteristic, callback: Callable[[bytearray], None], **_: Any
+    ) -> None:
+        def hand_over(value: bytes) -> None:
+            callback(bytearray(value))
+
+        self._subscriptions[characteristic.handle] = hand_over
+        await _checked(characteristic.obj.subscribe(hand_over))
+
+    async def stop_notify(self, characteristic: BleakGATTCharacteristic) -> None:
+        subscription = self._subscriptions.pop(characteristic.handle, None)
+        if subscription is not None:
+            await _checked(characteristic.obj.unsubscribe(subscription))
+
+
+async def _checked(call: Any) -> Any:
+    """The result of one of bumble's calls, its errors as bleak's."""
+    errors = require("bumble.core", extra="emulate")
+    try:
+        return await call
+    except (errors.BaseBumbleError, ConnectionError) as exc:
+        raise BleakError(str(exc) or type(exc).__name__) from exc
+
+
+def _uuid(little_endian: bytes) -> str:
+    digits = little_endian[::-1].hex()
+    if len(digits) <= 8:
+        return _BASE_UUID.format(int(digits, 16))
+    return "-".join([digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]])
