@@ -6,7 +6,9 @@ TEST := .venv-test
 COMPAT := .venv-compat
 PIP := -m pip --disable-pip-version-check -q
 
-.PHONY: demo test compat model clean
+RESULTS := benchmarks/results
+
+.PHONY: demo test compat model figures bench-stream install-size clean
 
 demo: $(DEMO)/.done
 	@$(DEMO)/bin/python -m edge_mi.benchmarks.demo
@@ -29,3 +31,25 @@ $(TEST)/.done: pyproject.toml $(CONSTRAINTS)
 	$(TEST)/bin/python $(PIP) install torch==2.13.0
 	$(TEST)/bin/python $(PIP) install -c $(CONSTRAINTS) -e '.[tflite,onnx,ble,emulate,export,train,dev]'
 	@touch $@
+
+# the model that ships, from PTB-XL in $$EDGE_MI_DATA (default ../shared/data): about 12 minutes on two cores
+model: $(TEST)/.done
+	$(TEST)/bin/edge-mi train quick --run runs/quick
+	$(TEST)/bin/edge-mi train cv --align --run runs/cv --out runs/cv.json
+	$(TEST)/bin/python -m edge_mi.benchmarks.ship runs/quick/model.safetensors --cross-validation runs/cv.json
+
+# what the docs say of this machine
+figures: $(TEST)/.done
+	$(TEST)/bin/edge-mi bench --json > $(RESULTS)/latency.json
+	$(MAKE) -s bench-stream > $(RESULTS)/stream.json
+	$(MAKE) -s install-size > $(RESULTS)/install_size.json
+	$(TEST)/bin/python -m edge_mi.benchmarks.documents
+
+bench-stream: $(TEST)/.done
+	@$(TEST)/bin/python -m edge_mi.benchmarks.throughput
+
+install-size: $(TEST)/.done
+	@$(TEST)/bin/python -m edge_mi.benchmarks.install_size
+
+clean:
+	rm -rf $(DEMO) $(TEST) $(COMPAT) build dist *.egg-info

@@ -21,7 +21,16 @@ from edge_mi.samples import Item
 
 from .h10_session import H10Session
 from .integrity import StampedStream, StreamStatistics
-from .polar_pmd import CONTROL_POINT, DATA, NEEDED_MTU, RATE_HZ, SERVICE, START_ECG, STOP_ECG, decode_ecg_frame
+from .polar_pmd import (
+    CONTROL_POINT,
+    DATA,
+    NEEDED_MTU,
+    RATE_HZ,
+    SERVICE,
+    START_ECG,
+    STOP_ECG,
+    decode_ecg_frame,
+)
 
 _T = TypeVar("_T")
 _ADDRESS = re.compile(r"(?:[0-9A-F]{2}:){5}[0-9A-F]{2}", re.IGNORECASE)
@@ -108,7 +117,7 @@ class PatchStream:
                     return
                 if self._session.state == "streaming" and self.statistics.frames == 0:
                     raise PatchError(
-                        f"the patch accepted the start and sent nothing for {timeout:g} s: take it off, put it on, try again"
+                        f"the patch accepted the start and sent nothing for {timeout:g} s: take it off and on again"
                     )
                 self._tell(f"no frame for {timeout:g} s")
                 await self._reconnect()
@@ -182,9 +191,7 @@ class PatchStream:
             return name.lower().startswith(self._wanted.lower()) and bool(name)
 
         options = {} if self._scanner_backend is None else {"backend": self._scanner_backend}
-        searching = bleak.BleakScanner.find_device_by_filter(
-            matches, timeout=self._timeouts.scan, **options
-        )
+        searching = bleak.BleakScanner.find_device_by_filter(matches, timeout=self._timeouts.scan, **options)
         try:
             self._device = await self._unless_stopped(searching)
         except errors.BleakBluetoothNotAvailableError as exc:
@@ -225,7 +232,9 @@ class PatchStream:
             )
         mtu = data.max_write_without_response_size + 3
         if mtu < NEEDED_MTU:
-            self._tell(f"the link's MTU is {mtu}; the H10 needs {NEEDED_MTU} and may refuse or cut its frames")
+            self._tell(
+                f"the link's MTU is {mtu}; the H10 needs {NEEDED_MTU} and may refuse or cut its frames"
+            )
         for characteristic, kind in ((CONTROL_POINT, "control"), (DATA, "data")):
             await self._call(
                 self._client.start_notify(

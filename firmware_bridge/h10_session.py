@@ -6,7 +6,16 @@ from typing import Literal, TypeAlias
 
 from edge_mi.errors import PatchError
 
-from .polar_pmd import NEEDED_MTU, START_ECG, STOP_ECG, Answer, DeviceStopped, Op, Status, decode_control_point
+from .polar_pmd import (
+    NEEDED_MTU,
+    START_ECG,
+    STOP_ECG,
+    Answer,
+    DeviceStopped,
+    Op,
+    Status,
+    decode_control_point,
+)
 
 State: TypeAlias = Literal["starting", "stopping_first", "streaming", "stopped_by_device"]
 

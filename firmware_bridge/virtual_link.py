@@ -78,7 +78,11 @@ class _Scanner(BaseBleakScanner):
     central: Any
 
     def __init__(
-        self, detection_callback: Any = None, service_uuids: Any = None, scanning_mode: str = "active", **_: Any
+        self,
+        detection_callback: Any = None,
+        service_uuids: Any = None,
+        scanning_mode: str = "active",
+        **_: Any,
     ) -> None:
         super().__init__(detection_callback, service_uuids)
 
@@ -124,7 +128,7 @@ class _Client(BaseBleakClient):
         address_or_ble_device: Any,
         *,
         disconnected_callback: Callable[[], None] | None = None,
-        timeout: float = 10.0,  # noqa: ASYNC109  bleak's own signature
+        timeout: float = 10.0,
         **_: Any,
     ) -> None:
         super().__init__(address_or_ble_device, disconnected_callback=disconnected_callback, timeout=timeout)
@@ -159,7 +163,12 @@ class _Client(BaseBleakClient):
             for inner in await _checked(found.discover_characteristics()):
                 properties: Any = [name for name, bit in _PROPERTIES if int(inner.properties) & bit]
                 characteristic = BleakGATTCharacteristic(
-                    inner, inner.handle, _uuid(bytes(inner.uuid)), properties, lambda: self.mtu_size - 3, service
+                    inner,
+                    inner.handle,
+                    _uuid(bytes(inner.uuid)),
+                    properties,
+                    lambda: self.mtu_size - 3,
+                    service,
                 )
                 services.add_characteristic(characteristic)
                 for lowest in await _checked(inner.discover_descriptors()):
@@ -190,7 +199,9 @@ class _Client(BaseBleakClient):
     async def read_gatt_descriptor(self, descriptor: BleakGATTDescriptor, **_: Any) -> bytearray:
         return bytearray(await _checked(descriptor.obj.read_value()))
 
-    async def write_gatt_char(self, characteristic: BleakGATTCharacteristic, data: Any, response: bool) -> None:
+    async def write_gatt_char(
+        self, characteristic: BleakGATTCharacteristic, data: Any, response: bool
+    ) -> None:
         await _checked(characteristic.obj.write_value(bytes(data), with_response=response))
 
     async def write_gatt_descriptor(self, descriptor: BleakGATTDescriptor, data: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,22 @@ WITHOUT_INTERVAL: Final = frozenset({expected_calibration_error})
 Statistic = Callable[[NDArray[np.int64], NDArray[np.float64]], float]
 
 
+class Labelled(Protocol):
+    """Records with what tasks are made of, each an array (records,): a store, or records that were streamed."""
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """1 for MI."""
+
+    @property
+    def norms(self) -> NDArray[np.int64]:
+        """1 for a normal ECG."""
+
+    @property
+    def ages_years(self) -> NDArray[np.float64]:
+        """NaN where unknown."""
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """MI against some others: `rows` of the store, int64 (n,)."""
@@ -36,9 +52,9 @@ class Task:
     rows: NDArray[np.int64]
 
 
-def tasks(store: WindowStore, rows: NDArray[np.int64]) -> list[Task]:
+def tasks(records: Labelled, rows: NDArray[np.int64]) -> list[Task]:
     """The comparisons made among `rows`; one without both classes is left out."""
-    mi, norm, ages = store.labels[rows], store.norms[rows], store.ages_years[rows]
+    mi, norm, ages = records.labels[rows], records.norms[rows], records.ages_years[rows]
     masks = {
         ALL: np.full(len(rows), True),
         "mi_vs_norm": (mi == 1) | (norm == 1),
@@ -48,17 +64,17 @@ def tasks(store: WindowStore, rows: NDArray[np.int64]) -> list[Task]:
         "mi_vs_all_age_75_and_over": ages >= 75,
     }
     found = [Task(name, rows[mask]) for name, mask in masks.items()]
-    return [task for task in found if ranked(store, task)]
+    return [task for task in found if ranked(records, task)]
 
 
-def ranked(store: WindowStore, task: Task) -> bool:
+def ranked(records: Labelled, task: Task) -> bool:
     """Whether `task` has records of both classes, so that there is something to rank."""
-    return bool(0 < store.labels[task.rows].sum() < len(task.rows))
+    return bool(0 < records.labels[task.rows].sum() < len(task.rows))
 
 
-def with_age(store: WindowStore, task: Task) -> Task:
+def with_age(records: Labelled, task: Task) -> Task:
     """The same comparison among records of known age."""
-    return Task(task.name, task.rows[np.isfinite(store.ages_years[task.rows])])
+    return Task(task.name, task.rows[np.isfinite(records.ages_years[task.rows])])
 
 
 def estimate(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edge_mi import checkpoint as ck
 from edge_mi.errors import ConfigError, StoreError
+from edge_mi.ranges import calibration_ranges
 from edge_mi.signal_design import SignalDesign
 from edge_mi.store import WindowStore
 
@@ -21,7 +22,6 @@ from .evaluate import evaluate
 from .finetune import folded_weights
 from .parts import WORKERS, Arrays, RunFolder
 from .provenance import commit, versions
-from .ranges import calibration_ranges
 from .splits import Folds, check_folds
 
 

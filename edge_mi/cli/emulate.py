@@ -69,7 +69,13 @@ async def _serve(args: argparse.Namespace, path: Path, microvolts: Any, name: st
         )
         await patch.start()
         pace = f"at {args.speed:g} times real time" if args.speed else "unpaced"
-        print(f"{emulator.NAME}: {name}, {len(microvolts) / 130:.1f} s, {pace}; reach it with", file=sys.stderr)
-        print(f"  edge-mi stream --device 'Polar H10' --link unix:{path} --placement lead-i", file=sys.stderr, flush=True)
+        print(
+            f"{emulator.NAME}: {name}, {len(microvolts) / 130:.1f} s, {pace}; reach it with", file=sys.stderr
+        )
+        print(
+            f"  edge-mi stream --device 'Polar H10' --link unix:{path} --placement lead-i",
+            file=sys.stderr,
+            flush=True,
+        )
         await stop.wait()
     return 130 if signal.SIGINT in caught else 0

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_mi.cli.arguments import add_bundle, add_lead, add_placement, add_runner, load_bundle
 from edge_mi.decision import REASONS, Decision
@@ -88,7 +89,7 @@ def _check(args: argparse.Namespace) -> None:
         raise ConfigError("--link reaches an emulated patch: give its name with --device")
 
 
-def _replay(screen: _Screen, samples_mv: FloatArray, rate_hz: float, speed: float | None) -> None:
+def _replay(screen: _Screen, samples_mv: NDArray[np.floating], rate_hz: float, speed: float | None) -> None:
     start = time.monotonic()
     for chunk in chunks_of(samples_mv, rate_hz):
         if speed is not None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from edge_mi.export.defaults import DEFAULT_QUALITY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy import signal_design
 
 from edge_mi import synthetic
 from edge_mi.chain.chain import filter_segment
-from edge_mi.export.defaults import DEFAULT_QUALITY
 from edge_mi.heartbeats import find_heartbeats
 from edge_mi.quality import assess
 

@@ -1,4 +1,4 @@
-"""Activation ranges for export, over windows of training records picked by the hash of their id."""
+"""Activation ranges over windows of stored records, picked by the hash of their id."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from edge_mi.store import WindowStore
 def calibration_ranges(
     store: WindowStore, rows: NDArray[np.int64], spec: NetSpec, weights: Weights
 ) -> Ranges:
-    """Ranges over the first windows of at most 256 of the training `rows`.
+    """Ranges over the first windows of at most 256 of the records `rows`.
 
     Raises StoreError for fewer records than ranges can be trusted on.
     """
     if len(rows) < MIN_WINDOWS:
-        raise StoreError(f"{len(rows)} training records; activation ranges need at least {MIN_WINDOWS}")
+        raise StoreError(f"{len(rows)} records; activation ranges need at least {MIN_WINDOWS}")
     ids = [store.records[row].record_id for row in rows]
     chosen = calibration_order(ids)[:MAX_WINDOWS]
     windows_mv = store.signals_mv(rows[chosen])[:, : spec.window_samples]

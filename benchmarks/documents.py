@@ -1,0 +1,311 @@
+"""Docs from results: README's figures, docs/figures.md and the model card are written here, never by hand.
+
+`python -m edge_mi.benchmarks.documents` from a checkout writes them; with --check it only compares.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from edge_mi.bundle import Bundle
+from edge_mi.checkpoint import Metric
+from edge_mi.errors import CheckFailed
+from edge_mi.files import write_file
+from edge_mi.notice import NOTICE
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+SHIPPED: Final = Path("edge_mi/shipped")
+RESULTS: Final = Path("benchmarks/results")
+BEGIN, END = "<!-- figures: written by python -m edge_mi.benchmarks.documents -->", "<!-- end of figures -->"
+
+TASKS: Final = {
+    "mi_vs_all": "MI against all others",
+    "mi_vs_norm": "MI against normal ECGs",
+    "mi_vs_other_abnormal": "MI against other abnormal ECGs",
+    "mi_vs_all_age_below_60": "MI against all others, age below 60",
+    "mi_vs_all_age_60_to_74": "MI against all others, age 60 to 74",
+    "mi_vs_all_age_75_and_over": "MI against all others, age 75 and over",
+    "mi_vs_all_fold_9": "MI against all others, fold 9 alone",
+}
+NAMES: Final = {
+    "auroc": "AUROC",
+    "auroc_age_alone": "AUROC of age alone",
+    "auroc_difference": "difference of AUROC",
+    "auprc": "area under precision-recall",
+    "sensitivity_at_specificity_90": "sensitivity at specificity .90",
+    "brier": "Brier score",
+    "expected_calibration_error": "expected calibration error",
+}
+Json = dict[str, Any]
+
+
+def main() -> int:
+    """Write the documents, or compare them with `--check` (exit code 1 where they differ)."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    if parser.parse_args().check:
+        try:
+            check_documents(ROOT)
+        except CheckFailed as exc:
+            print(f"edge-mi: {exc}", file=sys.stderr)
+            return 1
+        return 0
+    write_documents(ROOT)
+    return 0
+
+
+def write_documents(root: Path) -> None:
+    """Write every generated document below `root`."""
+    for path, text in render_documents(root).items():
+        write_file(root / path, text.encode())
+
+
+def check_documents(root: Path) -> None:
+    """Raises CheckFailed where a document is not what the results say."""
+    for path, text in render_documents(root).items():
+        if (root / path).read_text(encoding="utf-8") != text:
+            raise CheckFailed(
+                f"{path} does not say what the results say: python -m edge_mi.benchmarks.documents"
+            )
+
+
+def render_documents(root: Path) -> dict[Path, str]:
+    """Path below `root` -> text of every generated document."""
+    bundle = Bundle.load(root / SHIPPED / "bundle")
+    cv, latency, stream, install = (
+        _load(root / RESULTS / f"{name}.json")
+        for name in ("cross_validation", "latency", "stream", "install_size")
+    )
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    before, _, rest = readme.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    block = "\n".join([BEGIN, "", *_headline(bundle, cv), "", END])
+    return {
+        Path("README.md"): before + block + after,
+        Path("docs/figures.md"): "\n".join(_figures(bundle, cv, latency, stream, install)) + "\n",
+        SHIPPED / "MODEL_CARD.md": "\n".join(_card(bundle, cv)) + "\n",
+    }
+
+
+def _headline(bundle: Bundle, cv: Json) -> list[str]:
+    metrics = bundle.info.metrics
+    int8 = _metric(metrics, "auroc", "mi_vs_all", "int8")
+    float_ = _metric(metrics, "auroc", "mi_vs_all", "float")
+    rows = [
+        _row("fold 9, int8, streamed from the files", "MI against all others", int8),
+        _row("", "MI against other abnormal ECGs", _metric(metrics, "auroc", "mi_vs_other_abnormal", "int8")),
+        _row("", "MI against normal ECGs", _metric(metrics, "auroc", "mi_vs_norm", "int8")),
+        _row("fold 9, float", "MI against all others", float_),
+        _row("fold 9, age alone, no ECG", "MI against all others", _metric(metrics, "auroc_age_alone", "mi_vs_all", "none")),
+    ]  # fmt: skip
+    for task in ("mi_vs_all", "mi_vs_other_abnormal", "mi_vs_norm"):
+        found = _figure(cv, "lead_i", "auroc", task)
+        rows.append(
+            _cv_row(
+                "folds 1 to 9, three groups, one network" if task == "mi_vs_all" else "", TASKS[task], found
+            )
+        )
+    rows.append(
+        _cv_row(
+            "folds 1 to 9, age alone, no ECG",
+            TASKS["mi_vs_all"],
+            _figure(cv, "age_alone", "auroc", "mi_vs_all"),
+        )
+    )
+    rows.append(
+        _cv_row(
+            "folds 1 to 9, 12-lead teacher",
+            TASKS["mi_vs_all"],
+            _figure(cv, "teacher_12_leads", "auroc", "mi_vs_all"),
+        )
+    )
+    return [
+        *_table(["PTB-XL, lead I", "question", "AUROC", "95 %", "MI / n"], rows),
+        "",
+        f"Nothing was chosen on fold 9. int8 costs {float_.value - int8.value:+.4f} of AUROC there. "
+        "Intervals are bootstraps over patients. "
+        "Made by `make model` and `edge-mi train cv`; everything else is in [docs/figures.md](docs/figures.md).",
+    ]
+
+
+def _figures(bundle: Bundle, cv: Json, latency: Json, stream: Json, install: Json) -> list[str]:
+    lines = ["# Figures", "", "Written from results by `python -m edge_mi.benchmarks.documents`.", ""]
+    lines += ["## The model that ships", "", f"`{bundle.model_id}`, {bundle.info.net.parameters:,} parameters, "
+              f"{bundle.info.net.macs_window:,} MACs a window of {bundle.info.net.window_s:.2f} s.", ""]  # fmt: skip
+    files = bundle.info.files
+    lines += _table(["file", "bytes"], [[name, f"{entry.bytes:,}"] for name, entry in files.items()])
+    for source in dict.fromkeys(metric.source for metric in bundle.info.metrics):
+        group = [metric for metric in bundle.info.metrics if metric.source == source]
+        lines += ["", f"{source}. Made by `{group[0].command}`.", ""]
+        lines += _table(
+            ["figure", "arithmetic", "question", "value", "95 %", "MI / n"],
+            [
+                [
+                    _name(m.name),
+                    m.arithmetic,
+                    TASKS[m.task],
+                    f"{m.value:.3f}",
+                    _interval(m.interval),
+                    f"{m.n_positive} / {m.n}",
+                ]
+                for m in group
+            ],
+        )
+    lines += ["", "## Cross-validation", "", f"{cv['data']}; {cv['records']} records of {cv['patients']} patients. "
+              f"{cv['protocol'][0].upper()}{cv['protocol'][1:]}. Made by `{cv['command']}`.", ""]  # fmt: skip
+    lines += _table(
+        ["subject", "figure", "question", "mean", "sd of networks", "95 %", "MI / n"],
+        [
+            [f["subject"], _name(f["name"]), TASKS[f["task"]], f"{f['value']:+.4f}" if "difference" in f["name"] else f"{f['value']:.3f}",
+             "-" if f["sd"] is None else f"{f['sd']:.3f}", _interval(f["interval"], signed="difference" in f["name"]), f"{f['n_positive']} / {f['n']}"]
+            for f in cv["figures"]
+        ],
+    )  # fmt: skip
+    machine = latency["machine"]
+    lines += ["", "## Latency", "", f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}; "
+              + ", ".join(f"{name} {number}" for name, number in latency["versions"].items())
+              + ". Microseconds, runners interleaved in one run. Made by `edge-mi bench`. No Raspberry Pi has been measured yet.", ""]  # fmt: skip
+    columns = ("p50", "p90", "p99", "p999", "max", "n")
+    timed = {name: runner["window_us"] for name, runner in latency["runners"].items()}
+    lines += _table(
+        ["one window", *columns], [[name, *(f"{t[c]:g}" for c in columns)] for name, t in timed.items()]
+    )
+    fp32, int8 = timed["ort-fp32"]["p50"], timed["litert"]["p50"]
+    lines += [
+        "",
+        f"int8 on LiteRT takes {int8 / fp32:.2f} of the time of fp32 on ONNX Runtime (p50 of both, the same run).",
+        "",
+    ]
+    lines += _table(
+        ["one second of stream", *columns],
+        [[name, *(f"{t[c]:g}" for c in columns)] for name, t in latency["pipeline_us"].items()],
+    )
+    lines += ["", f"The whole detector runs at {latency['realtime_factor']:g} times real time on one core; "
+              f"peak memory of the benchmark {latency['rss_mb']:g} MB.", ""]  # fmt: skip
+    lines += ["## From patch to decision", "", f"{stream['seconds']:g} s of ECG from an emulated H10 over a virtual link, unpaced, emulator "
+              f"and detector sharing one core: {stream['times_real_time']:g} times real time, {stream['samples_lost']} of "
+              f"{stream['samples_sent']:,} samples lost. Made by `{stream['command']}`.", ""]  # fmt: skip
+    lines += ["## Install", "", f"`edge-mi[{install['extras']}]` takes {install['mib']:g} MiB on disk ({install['architecture']}, Python "
+              f"{install['python']}), of it " + ", ".join(f"{name} {mib:g}" for name, mib in install["largest_mib"].items())
+              + f". Made by `{install['command']}`."]  # fmt: skip
+    return lines
+
+
+def _card(bundle: Bundle, cv: Json) -> list[str]:
+    info = bundle.info
+    data, point = info.provenance.data[0], bundle.operating_point()
+    teacher = _figure(cv, "teacher_12_leads", "auroc", "mi_vs_other_abnormal")
+    own = _figure(cv, "lead_i", "auroc", "mi_vs_other_abnormal")
+    ece = _figure(cv, "lead_i", "expected_calibration_error", "mi_vs_all")
+    shown = [m for m in info.metrics if m.arithmetic == "int8"]
+    return [
+        f"# Model card: {info.net.name}",
+        "",
+        f"> {NOTICE}",
+        "",
+        f"`{bundle.model_id}`, made by `make model` (training: `{info.provenance.command}`, commit {info.provenance.commit[:12]}).",
+        "",
+        "## What it is",
+        "",
+        f"A network of {info.net.parameters:,} parameters that reads {info.net.window_s:.2f} s of lead I at {info.net.rate_hz} Hz, in int8, "
+        "and gives the probability that the ECG shows a pattern of myocardial infarction, old or new.",
+        "",
+        "## What it was trained on",
+        "",
+        f"{data.records:,} records of {data.patients:,} patients from {data.name} {data.version} ({data.licence}), {data.selection}. "
+        f"Labels: {info.provenance.labels}. Taught by those labels, by the out-of-fold answers of 12-lead networks, and by "
+        "other statements, age and sex as side targets. Hospital ECGs at rest; most of the infarctions are old.",
+        "",
+        "## How well",
+        "",
+        *_table(
+            ["figure", "question", "value", "95 %", "MI / n"],
+            [
+                [
+                    _name(m.name),
+                    TASKS[m.task],
+                    f"{m.value:.3f}",
+                    _interval(m.interval),
+                    f"{m.n_positive} / {m.n}",
+                ]
+                for m in shown
+            ],
+        ),
+        "",
+        f"int8, {shown[0].source}. Nothing was chosen on this fold.",
+        "",
+        "## How badly",
+        "",
+        f"- It mostly tells normal and young hearts from abnormal ones. Against *other abnormal* ECGs its cross-validated AUROC is "
+        f"{own['value']:.3f} ({_interval(own['interval'])}); twelve leads reach {teacher['value']:.3f}. Age alone, without any ECG, has "
+        f"{_figure(cv, 'age_alone', 'auroc', 'mi_vs_all')['value']:.3f} against all others.",
+        f"- At its default threshold ({point.threshold:.3f}, {point.name}) it found {point.sensitivity:.0%} of the infarctions and raised "
+        f"{1 - point.specificity:.0%} of the others among the records that the threshold was chosen on.",
+        "- It never saw an ambulance, a wrist, a chest strap, or a heart attack in its first minutes.",
+        "- Electrodes that are swapped turn its answer round; a strap worn on the chest is not lead I and is not judged.",
+        "",
+        "## At which prevalence its probability holds",
+        "",
+        f"{info.calibration.prevalence:.1%}, that of the records it was fitted on ({info.calibration.fitted_on}). Where infarctions are rarer, "
+        f"the true probability is lower. Cross-validated expected calibration error: {ece['value']:.3f}, as the maps of the other groups give it.",
+    ]
+
+
+def _metric(metrics: Iterable[Metric], name: str, task: str, arithmetic: str) -> Metric:
+    return next(m for m in metrics if (m.name, m.task, m.arithmetic) == (name, task, arithmetic))
+
+
+def _figure(cv: Json, subject: str, name: str, task: str) -> Json:
+    found: Json = next(
+        f for f in cv["figures"] if (f["subject"], f["name"], f["task"]) == (subject, name, task)
+    )
+    return found
+
+
+def _row(subject: str, question: str, metric: Metric) -> list[str]:
+    return [
+        subject,
+        question,
+        f"{metric.value:.3f}",
+        _interval(metric.interval),
+        f"{metric.n_positive} / {metric.n}",
+    ]
+
+
+def _cv_row(subject: str, question: str, figure: Json) -> list[str]:
+    return [
+        subject,
+        question,
+        f"{figure['value']:.3f}",
+        _interval(figure["interval"]),
+        f"{figure['n_positive']} / {figure['n']}",
+    ]
+
+
+def _name(name: str) -> str:
+    return NAMES.get(name, name.replace("_", " "))
+
+
+def _interval(interval: tuple[float, float] | list[float] | None, *, signed: bool = False) -> str:
+    if interval is None:
+        return "-"
+    form = "+.4f" if signed else ".3f"
+    return f"{interval[0]:{form}} to {interval[1]:{form}}"
+
+
+def _table(header: list[str], rows: list[list[str]]) -> list[str]:
+    return [f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows)]
+
+
+def _load(path: Path) -> Json:
+    document: Json = json.loads(path.read_text(encoding="utf-8"))
+    return document
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,57 @@
+"""The model that ships: measure a trained checkpoint as the product answers, and put it into the package.
+
+Run by `make model`, after `edge-mi train quick`. Nothing is chosen here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from edge_mi.export.bundle_writer import export_bundle
+
+from edge_mi import strict
+from edge_mi.checkpoint import Checkpoint
+from edge_mi.files import write_file
+
+from .accuracy import stream_fold, stream_metrics
+from .documents import write_documents
+
+ROOT = Path(__file__).resolve().parents[1]
+SHIPPED = ROOT / "edge_mi" / "shipped"
+RESULTS = ROOT / "benchmarks" / "results"
+COMMAND = "make model"
+TEST_FOLD = 9
+
+
+def main() -> int:
+    """Measure, export and document the checkpoint given on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument(
+        "--cross-validation", type=Path, help="result of edge-mi train cv, to keep in the results"
+    )
+    args = parser.parse_args()
+    data = Path(os.environ.get("EDGE_MI_DATA") or ROOT.parent / "shared" / "data") / "ptbxl"
+    trained = Checkpoint.load(args.checkpoint)
+    with tempfile.TemporaryDirectory() as folder:
+        draft = export_bundle(trained, Path(folder) / "bundle").bundle
+        int8 = stream_metrics(draft, stream_fold(draft, data, TEST_FOLD), COMMAND)
+    shipped = Checkpoint(replace(trained.info, metrics=(*trained.info.metrics, *int8)), trained.weights)
+    shipped.save(SHIPPED / "patchnet-67k.safetensors")
+    export_bundle(shipped, SHIPPED / "bundle", force=True)
+    if args.cross_validation is not None:
+        write_file(RESULTS / "cross_validation.json", args.cross_validation.read_bytes())
+    write_file(
+        RESULTS / "fold_9.json",
+        strict.dumps([m for m in shipped.info.metrics if "fold 9" in m.source]).encode(),
+    )
+    write_documents(ROOT)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,109 @@
+"""Export against a window store: ranges from its records, figures on one of its folds, in float and in int8."""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from edge_mi.bundle import Bundle
+from edge_mi.checkpoint import Checkpoint, Metric
+from edge_mi.detector import quantise_input
+from edge_mi.errors import ConfigError, StoreError
+from edge_mi.metrics import Interval, bootstrap_auroc, bootstrap_auroc_difference
+from edge_mi.progress import Progress
+from edge_mi.ranges import calibration_ranges
+from edge_mi.runners.base import open_runner
+from edge_mi.runners.ort import OrtFloatRunner
+from edge_mi.samples import FloatArray
+from edge_mi.store import WindowStore
+
+from .bundle_writer import ExportResult, export_bundle
+
+TASK = "mi_vs_all"
+
+
+def export_measured(
+    checkpoint: Checkpoint, out: Path, data: Path, *, test_fold: int | None = None, force: bool = False
+) -> ExportResult:
+    """Write the bundle of `checkpoint` with ranges and figures from the store `data`.
+
+    test_fold: measured on, and kept out of the ranges; the store's last by default. The calibration map and
+    the operating points stay the checkpoint's. Raises StoreError for a store of another filter or too small,
+    ConfigError for a fold that is not there or holds one class, and what `export_bundle` raises.
+    """
+    store = WindowStore.open(data)
+    info = checkpoint.info
+    store.check_filter(info.signal)
+    folds = sorted(set(store.folds.tolist()))
+    fold = folds[-1] if test_fold is None else test_fold
+    if fold not in folds:
+        raise ConfigError(f"--test-fold {fold}; the store has folds {', '.join(map(str, folds))}")
+    rows = store.rows_of((fold,))
+    others = store.rows_of(other for other in folds if other != fold)
+    if len(set(store.labels[rows].tolist())) < 2:
+        raise ConfigError(f"fold {fold} has {len(rows)} records of one class; choose another --test-fold")
+    if not len(others):
+        raise StoreError(f"the store has fold {fold} only; ranges need records of another")
+    ranges = calibration_ranges(store, others, info.net, checkpoint.weights)
+    recalibrated = Checkpoint(replace(info, ranges=ranges), checkpoint.weights)
+    windows = _windows(store, rows, info.net.window_samples, info.net.hop_samples)
+    flat = windows.reshape(-1, info.net.window_samples)
+    # the figures go into the bundle, so the files that they are measured on are written first, and once more with them
+    with tempfile.TemporaryDirectory(prefix="edge-mi-export-") as folder:
+        draft = export_bundle(recalibrated, Path(folder) / "draft", extra_windows=flat)
+        metrics = _measure(draft.bundle, store, rows, windows, data, fold)
+    return export_bundle(recalibrated, out, force=force, extra_windows=flat, metrics=metrics)
+
+
+def _windows(store: WindowStore, rows: np.ndarray, samples: int, hop: int) -> FloatArray:
+    """Windows float64 (records, windows, samples) of lead I, one a hop."""
+    signals = store.signals_mv(rows).astype(np.float64)
+    if signals.shape[1] < samples:
+        raise StoreError(f"records of {signals.shape[1]} samples; a window has {samples}")
+    return np.asarray(sliding_window_view(signals, samples, axis=1)[:, ::hop], dtype=np.float64)
+
+
+def _measure(
+    bundle: Bundle, store: WindowStore, rows: np.ndarray, windows: FloatArray, data: Path, fold: int
+) -> tuple[Metric, ...]:
+    info = bundle.info
+    runner, reference = open_runner(bundle), OrtFloatRunner(bundle)
+    int8, real = np.empty(windows.shape[:2]), np.empty(windows.shape[:2])
+    with Progress(len(windows), f"measuring fold {fold}") as progress:
+        for i, record in enumerate(windows):
+            for j, window in enumerate(record):
+                codes = quantise_input(window, info.input.scale, info.input.zero_point)
+                int8[i, j] = bundle.logit(int(runner.run(codes)[0]))
+                real[i, j] = reference.run(window.astype(np.float32))[0]
+            progress.advance()
+    labels, patients = store.labels[rows], store.patients[rows]
+    means = {"float": real.mean(axis=1), "int8": int8.mean(axis=1)}
+
+    def metric(name: str, arithmetic: Literal["float", "int8"], found: Interval) -> Metric:
+        return Metric(
+            name=name,
+            task=TASK,
+            arithmetic=arithmetic,
+            value=found.value,
+            interval=(found.low, found.high),
+            n=found.n,
+            n_positive=found.n_positive,
+            source=f"{store.manifest.source.name} fold {fold}, windows of the store",
+            command=f"edge-mi export --int8 --data {shlex.quote(data.name)} --test-fold {fold}",
+        )
+
+    return (
+        metric("auroc", "float", bootstrap_auroc(labels, means["float"], patients)),
+        metric("auroc", "int8", bootstrap_auroc(labels, means["int8"], patients)),
+        metric(
+            "auroc_int8_minus_float",
+            "int8",
+            bootstrap_auroc_difference(labels, means["int8"], means["float"], patients),
+        ),
+    )
