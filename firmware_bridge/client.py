@@ -117,7 +117,7 @@ class PatchStream:
                     return
                 if self._session.state == "streaming" and self.statistics.frames == 0:
                     raise PatchError(
-                        f"the patch accepted the start and sent nothing for {timeout:g} s: take it off and on again"
+                        f"the patch accepted the start and sent nothing for {timeout:g} s: wear it again"
                     )
                 self._tell(f"no frame for {timeout:g} s")
                 await self._reconnect()
@@ -151,7 +151,7 @@ class PatchStream:
         if wrong is not None and not self._warned_of_rate:
             self._warned_of_rate = True
             self._tell(
-                f"the patch's clock says {wrong:.1f} Hz, expected {RATE_HZ} Hz within 2 %: times are right, intervals are not"
+                f"the patch's clock says {wrong:.1f} Hz, expected {RATE_HZ} Hz within 2 %: its frames may be cut"
             )
         return items
 

@@ -11,6 +11,8 @@ from edge_mi.metrics import sensitivity_specificity, threshold_for_sensitivity, 
 
 STEPS = 50
 TOLERANCE = 1e-10
+RIDGE = 1e-9
+HALVINGS = 60
 DEFAULT_POINT = "specificity_90"  # one answer a second: a false one in ten is already many
 
 
@@ -31,15 +33,14 @@ def fit_platt(logits: NDArray[np.floating], labels: NDArray[np.int64], fitted_on
     loss = _loss(design, beta, aims)
     for _ in range(STEPS):
         p = sigmoid(design @ beta)
-        hessian = (design * (p * (1 - p))[:, None]).T @ design + 1e-12 * np.eye(2)
+        hessian = (design * (p * (1 - p))[:, None]).T @ design + RIDGE * np.eye(2)
         direction = np.linalg.solve(hessian, design.T @ (aims - p))
-        step = 1.0
-        while step > 1e-6 and _loss(design, beta + step * direction, aims) > loss:
-            step /= 2
-        beta = beta + step * direction
-        before, loss = loss, _loss(design, beta, aims)
-        if before - loss < TOLERANCE:
+        # a step from a flat place may be far too long: half it until the loss falls
+        tries = (beta + direction * 0.5**halvings for halvings in range(HALVINGS))
+        better = next((found for found in tries if _loss(design, found, aims) < loss - TOLERANCE), None)
+        if better is None:
             break
+        beta, loss = better, _loss(design, better, aims)
     if not beta[0] > 0:
         raise ConfigError(
             "the out-of-fold logits do not rise with the label: the network learned nothing to calibrate"

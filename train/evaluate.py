@@ -138,7 +138,8 @@ def evaluate(
             add("auprc", task, logits, auprc)
             add("sensitivity_at_specificity_90", task, logits, at_specificity)
             if calibration is not None:
-                p = probabilities(calibration, logits)
+                p = np.full(len(logits), np.nan)
+                p[task.rows] = probabilities(calibration, logits[task.rows])
                 add("brier", task, p, brier)
                 add("expected_calibration_error", task, p, expected_calibration_error)
     return tuple(metrics)

@@ -58,7 +58,7 @@ def test_too_few_records_are_refused_with_their_fold(
 ) -> None:
     words = ["train", "quick", "--data", str(ptbxl), "--run", str(tmp_path / "run")]
     assert main(words) == 2
-    assert "no record of fold 5" in capsys.readouterr().err
+    assert "no record of fold 4" in capsys.readouterr().err
 
 
 def test_help_loads_neither_torch_nor_numpy() -> None:

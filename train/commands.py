@@ -1,0 +1,141 @@
+"""The work behind `edge-mi train`: each verb takes the parsed command line and the folder of data."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from edge_mi import strict
+from edge_mi.checkpoint import Checkpoint
+from edge_mi.errors import ConfigError
+from edge_mi.files import write_file
+from edge_mi.notice import NOTICE
+from edge_mi.signal_design import SignalDesign
+from edge_mi.terminal import table
+
+from .config import AlignConfig, Recipe
+from .crossvalidate import Plan, cross_validate
+from .filters import design_signal_chain
+from .ptbxl import build_store, store_name
+from .quick import QuickRun, train_quick
+from .splits import parse_folds
+
+MODEL_RATE_HZ: Final = 100
+
+
+def store(args: argparse.Namespace, data: Path) -> int:
+    """Filter PTB-XL once into a window store."""
+    manifest = build_store(data, args.out, _design(), rate_hz=args.rate, force=args.force)
+    source = manifest.source
+    print(
+        f"{args.out}: {manifest.records} records ({source.selection}; {source.records_absent} absent), "
+        f"{manifest.samples_per_record} samples of {len(manifest.leads)} leads at {manifest.rate_hz} Hz, "
+        f"{manifest.clipped_samples} samples clipped"
+    )
+    return 0
+
+
+def quick(args: argparse.Namespace, data: Path) -> int:
+    """Train, calibrate and measure one network."""
+    align = " --align" if args.align else ""
+    command = (
+        f"edge-mi train quick --folds {args.folds} --test-fold {args.test_fold} --seed {args.seed}{align}"
+    )
+    folds = parse_folds(args.folds)
+    plan = QuickRun(folds=folds, test_fold=args.test_fold, seed=args.seed, command=command)
+    recipe = Recipe(align=AlignConfig() if args.align else None)
+    design = _design()
+    checkpoint = train_quick(_opened_store(args, data, design), args.run, plan, recipe, design)
+    out = args.out or args.run / "model.safetensors"
+    checkpoint.save(out)
+    print(_page(checkpoint))
+    print(f"\nwritten: {out}")
+    if args.json:
+        print(json.dumps(_report(checkpoint, out)))
+    return 0
+
+
+def cv(args: argparse.Namespace, data: Path) -> int:
+    """Cross-validate the recipe."""
+    if args.seeds < 1:
+        raise ConfigError(f"--seeds {args.seeds}; at least 1 network is needed")
+    command = f"edge-mi train cv --seeds {args.seeds}{' --align' if args.align else ''}"
+    design = _design()
+    plan = Plan(seeds=tuple(range(args.seeds)), align=AlignConfig() if args.align else None, command=command)
+    result = cross_validate(_opened_store(args, data, design), args.run, plan, Recipe(), design)
+    write_file(args.out, strict.dumps(result).encode())
+    rows = [
+        [
+            f.subject,
+            f.name,
+            f.task,
+            f"{f.value:.3f}",
+            _number(f.sd),
+            _interval(f.interval),
+            f"{f.n_positive}/{f.n}",
+        ]
+        for f in result.figures
+    ]
+    print(table(rows, header=["subject", "figure", "task", "value", "sd", "95 %", "MI/n"]))
+    print(f"\n{result.protocol}\nwritten: {args.out}")
+    return 0
+
+
+def _design() -> SignalDesign:
+    return design_signal_chain(MODEL_RATE_HZ)
+
+
+def _opened_store(args: argparse.Namespace, data: Path, design: SignalDesign) -> Path:
+    """A store given as --data, or the one of this data in the run folder, made if it is not there yet."""
+    if (data / "manifest.json").is_file():
+        return data
+    path: Path = args.run / store_name(data, design, args.rate)
+    if path.is_dir():
+        print(f"using {path}", file=sys.stderr)
+    else:
+        build_store(data, path, design, rate_hz=args.rate)
+    return path
+
+
+def _page(checkpoint: Checkpoint) -> str:
+    info = checkpoint.info
+    rows = [
+        [m.name, m.task, f"{m.value:.3f}", _interval(m.interval), f"{m.n_positive}/{m.n}", m.source]
+        for m in info.metrics
+    ]
+    points = [
+        [p.name, f"{p.threshold:.3f}", f"{p.sensitivity:.3f}", f"{p.specificity:.3f}"]
+        for p in info.operating_points
+    ]
+    return "\n".join(
+        [
+            NOTICE,
+            "",
+            table(rows, header=["figure", "task", "value", "95 %", "MI/n", "records"]),
+            "",
+            table(points, header=["operating point", "threshold", "sensitivity", "specificity"]),
+            f"(out-of-fold on the training folds; default: {info.default_operating_point})",
+        ]
+    )
+
+
+def _report(checkpoint: Checkpoint, out: Path) -> dict[str, Any]:
+    info = checkpoint.info
+    return {
+        "schema": 1,
+        "checkpoint": str(out),
+        "calibration": strict.encode(info.calibration),
+        "operating_points": strict.encode(info.operating_points),
+        "metrics": strict.encode(info.metrics),
+    }
+
+
+def _interval(interval: tuple[float, float] | None) -> str:
+    return "-" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
