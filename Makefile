@@ -37,6 +37,7 @@ model: $(TEST)/.done
 	$(TEST)/bin/edge-mi train quick --run runs/quick
 	$(TEST)/bin/edge-mi train cv --align --run runs/cv --out runs/cv.json
 	$(TEST)/bin/python -m edge_mi.benchmarks.ship runs/quick/model.safetensors --cross-validation runs/cv.json
+	$(TEST)/bin/python -m edge_mi.benchmarks.documents
 
 # what the docs say of this machine
 figures: $(TEST)/.done

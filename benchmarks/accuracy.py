@@ -72,7 +72,9 @@ def stream_metrics(bundle: Bundle, streamed: StreamedFold, command: str) -> tupl
     judged = streamed.judged
     logits = np.array([streamed.scores[i].logit for i in judged], dtype=np.float64)
     withheld = len(streamed.scores) - len(judged)
-    source = f"PTB-XL fold {streamed.fold}, streamed from the files, {withheld} records withheld"
+    source = (
+        f"PTB-XL fold {streamed.fold}, streamed from the files, {withheld} of {len(streamed.scores)} withheld"
+    )
     position = {int(row): at for at, row in enumerate(judged)}
     metrics = []
     for task in tasks(streamed, judged):
@@ -96,8 +98,8 @@ def stream_metrics(bundle: Bundle, streamed: StreamedFold, command: str) -> tupl
     labels = streamed.labels[judged]
     sensitivity, specificity = sensitivity_specificity(labels, p, point.threshold)
     for name, value, n in (
-        (f"sensitivity_at_{point.name}", sensitivity, int(labels.sum())),
-        (f"specificity_at_{point.name}", specificity, int((1 - labels).sum())),
+        ("sensitivity_at_operating_point", sensitivity, int(labels.sum())),
+        ("specificity_at_operating_point", specificity, int((1 - labels).sum())),
     ):
         metrics.append(
             Metric(

@@ -38,6 +38,8 @@ NAMES: Final = {
     "auroc_difference": "difference of AUROC",
     "auprc": "area under precision-recall",
     "sensitivity_at_specificity_90": "sensitivity at specificity .90",
+    "sensitivity_at_operating_point": "sensitivity at the default threshold",
+    "specificity_at_operating_point": "specificity at the default threshold",
     "brier": "Brier score",
     "expected_calibration_error": "expected calibration error",
 }

@@ -13,12 +13,10 @@ from pathlib import Path
 
 from edge_mi.export.bundle_writer import export_bundle
 
-from edge_mi import strict
 from edge_mi.checkpoint import Checkpoint
 from edge_mi.files import write_file
 
 from .accuracy import stream_fold, stream_metrics
-from .documents import write_documents
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = ROOT / "edge_mi" / "shipped"
@@ -28,7 +26,7 @@ TEST_FOLD = 9
 
 
 def main() -> int:
-    """Measure, export and document the checkpoint given on the command line."""
+    """Measure and export the checkpoint given on the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument(
@@ -45,11 +43,6 @@ def main() -> int:
     export_bundle(shipped, SHIPPED / "bundle", force=True)
     if args.cross_validation is not None:
         write_file(RESULTS / "cross_validation.json", args.cross_validation.read_bytes())
-    write_file(
-        RESULTS / "fold_9.json",
-        strict.dumps([m for m in shipped.info.metrics if "fold 9" in m.source]).encode(),
-    )
-    write_documents(ROOT)
     return 0
 
 
