@@ -35,6 +35,7 @@ from .polar_pmd import (
 _T = TypeVar("_T")
 _ADDRESS = re.compile(r"(?:[0-9A-F]{2}:){5}[0-9A-F]{2}", re.IGNORECASE)
 _QUEUED_MESSAGES = 4096  # 38 minutes of H10; what a stalled machine may fall behind
+_BACKLOG = 256
 _ENTRIES: TypeAlias = tuple[Literal["control", "data", "lost"], bytes]
 
 
@@ -160,8 +161,9 @@ class PatchStream:
         if self._stop.is_set():
             return None
         if not self._queue.empty():
-            # even a queue that never runs dry lets the event loop breathe
-            await asyncio.sleep(0)
+            # the event loop must breathe, but each breath may bring a socket full of frames: work those off first
+            if self._queue.qsize() < _BACKLOG:
+                await asyncio.sleep(0)
             return self._queue.get_nowait()
         getting = asyncio.ensure_future(self._queue.get())
         stopping = asyncio.ensure_future(self._stop.wait())

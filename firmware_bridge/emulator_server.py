@@ -21,7 +21,7 @@ class VirtualRadio:
         self._path = path
         self._controllers = require("bumble.controller", extra="emulate")
         self._link = require("bumble.link", extra="emulate").LocalLink()
-        self._visitors = 0
+        self._transports: set[asyncio.BaseTransport] = set()
         self.patch_controller = self._controllers.Controller("patch", link=self._link)
 
     async def __aenter__(self) -> VirtualRadio:
@@ -35,6 +35,10 @@ class VirtualRadio:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
+        for transport in list(self._transports):
+            transport.close()
+        while self._transports:  # each leaves when the event loop has told its protocol
+            await asyncio.sleep(0)
         with suppress(FileNotFoundError):
             self._path.unlink()
 
@@ -50,25 +54,28 @@ class VirtualRadio:
             self._path.unlink()
             return
         writer.close()
+        await writer.wait_closed()
         raise OutputError(f"an emulator listens at {self._path} already: stop it or choose another path")
 
     def _visitor(self) -> asyncio.BaseProtocol:
-        self._visitors += 1
-        return _Visitor(self._controllers.Controller, self._link, f"central {self._visitors}")
+        return _Visitor(self._controllers.Controller, self._link, self._transports)
 
 
 class _Visitor(asyncio.Protocol):
     """One client of the socket and its controller; when the client goes, its links go with it."""
 
-    def __init__(self, controller: Any, link: Any, name: str) -> None:
-        self._controller_type, self._link, self._name = controller, link, name
+    def __init__(self, controller: Any, link: Any, transports: set[asyncio.BaseTransport]) -> None:
+        self._controller_type, self._link, self._transports = controller, link, transports
         self._source = require("bumble.transport.common", extra="emulate").StreamPacketSource()
         self._controller: Any = None
+        self._transport: asyncio.BaseTransport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self._transports.add(transport)
         sink = require("bumble.transport.common", extra="emulate").StreamPacketSink(transport)
         self._controller = self._controller_type(
-            self._name, host_source=self._source, host_sink=sink, link=self._link
+            "visitor", host_source=self._source, host_sink=sink, link=self._link
         )
 
     def data_received(self, data: bytes) -> None:
@@ -76,6 +83,7 @@ class _Visitor(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         hci = require("bumble.hci", extra="emulate")
+        self._transports.discard(self._transport)
         self._controller.host = None
         for connection in list(self._controller.le_connections.values()):
             self._controller.on_hci_disconnect_command(
