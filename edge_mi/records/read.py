@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edge_mi.errors import ConfigError, RecordError, SignalError
 from edge_mi.records.csv import read_csv
-from edge_mi.records.leads import canonical_lead, choose_lead
+from edge_mi.records.leads import canonical_lead, choose_lead, names_no_lead
 from edge_mi.records.rates import LISTED_RATES, nearest_listed_rate_hz
 from edge_mi.records.record import Record, Signals
 from edge_mi.records.wfdb import read_wfdb
@@ -39,7 +39,7 @@ def read_record(path: str | Path, lead: str = "I", rate_hz: float | None = None)
     _check_span(samples, signals.name)
     return Record(
         name=signals.name,
-        lead=canonical_lead(lead),
+        lead=canonical_lead(lead) if names_no_lead(signals.leads[index]) else signals.leads[index],
         samples_mv=samples.astype(np.float32),
         rate_hz=float(nominal),
         warnings=signals.warnings + warnings,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from collections.abc import Iterable
 
 import numpy as np
@@ -10,6 +12,7 @@ from edge_mi.firmware_bridge.integrity import StampedStream, StreamStatistics
 from edge_mi.firmware_bridge.polar_pmd import EcgFrame
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from real_data import real_data
 
 from edge_mi.samples import Chunk, Gap, Item
 
@@ -173,3 +176,19 @@ def test_a_jump_of_a_few_milliseconds_is_no_gap() -> None:
 def test_statistics_read_as_a_sentence() -> None:
     text = str(listen(sensor(5) + sensor(8)[6:])[1])
     assert text == "511 samples in 7 frames, rate not fitted yet, 73 samples lost in 1 gaps"
+
+
+def test_a_real_recording_of_frames_has_the_one_gap_that_it_has() -> None:
+    path = real_data("polar_h10") / "h10_pmd_frames.csv"
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    frames = [
+        EcgFrame(int(row["Timestamp (ns)"]), np.array(json.loads(row["ECG Samples (uV)"]), dtype=np.int32))
+        for row in rows
+    ]
+    items, statistics = listen(frames)
+    gaps = [item for item in items if isinstance(item, Gap)]
+    assert (statistics.frames, statistics.samples, len(gaps)) == (54, 3942, 1)
+    # nine frames are missing: a step of ten, 5.6 s
+    assert gaps[0].n_samples == pytest.approx(9 * N, abs=4)
+    assert statistics.duplicate_frames == statistics.restarts == 0
