@@ -74,9 +74,6 @@ def run(args: argparse.Namespace) -> int:
         return 0
     client: Any = import_module("edge_mi.firmware_bridge.client")
     screen.begin(f"{args.device}, placement {placement}")
-    if placement != "lead-i":
-        print("edge-mi: a strap on the chest is not lead I, so nothing is judged; hold its electrodes to the right and "
-              "left arm and say --placement lead-i", file=sys.stderr)  # fmt: skip
     return asyncio.run(_live(screen, client, args))
 
 
@@ -111,6 +108,11 @@ async def _live(screen: _Screen, client: Any, args: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupt, number)
     async with client.PatchStream(args.device, link=args.link, stop=stop, on_event=screen.tell) as stream:
+        if screen.placement != "lead-i":
+            screen.tell(
+                "a strap on the chest is not lead I, so nothing is judged; hold its electrodes to the right and left arm "
+                "and say --placement lead-i"
+            )
         items: AsyncIterator[Item] = aiter(stream)
         async for item in items:
             arrived = time.monotonic()
@@ -146,6 +148,7 @@ class _Screen:
         self._json = as_json
         self._recent: FloatArray = np.zeros(0)
         self._rate_hz = 1.0
+        self.placement = detector.placement
         self.decisions: list[Decision] = []
 
     def begin(self, source: str) -> None:

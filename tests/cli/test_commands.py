@@ -1,0 +1,281 @@
+"""The command line as a user types it: what each command prints, and its JSON."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from heart_store import heart_store
+
+from edge_mi import synthetic
+from edge_mi.bundle import Bundle
+from edge_mi.cli.main import COMMANDS, main
+from edge_mi.decision import Decision
+from edge_mi.detector import Detector
+from edge_mi.notice import NOTICE
+from edge_mi.records import write_wfdb
+from edge_mi.shipped import shipped_bundle
+from edge_mi.sources import chunks_of
+
+Output = pytest.CaptureFixture[str]
+
+
+def heart(folder: Path, name: str = "heart", *, seconds: float = 15, territory: str = "none") -> Path:
+    samples = synthetic.ecg(seconds, rate_hz=130, territory=territory, heart_rate_bpm=75, seed=1).lead("I")
+    return write_wfdb(folder, name, ["I"], np.rint(samples * 1000).astype(np.int16)[None], 130, 1000)
+
+
+def last_json(capsys: Output) -> dict[str, object]:
+    document: dict[str, object] = json.loads(capsys.readouterr().out.splitlines()[-1])
+    return document
+
+
+@pytest.mark.parametrize("command", [None, *COMMANDS])
+def test_every_command_has_help(command: str | None, capsys: Output) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*([command] if command else []), "--help"])
+    assert ended.value.code == 0
+    assert "usage: edge-mi" in capsys.readouterr().out
+
+
+def test_every_command_is_in_the_readme() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    assert [name for name in COMMANDS if f"edge-mi {name}" not in readme] == []
+
+
+def test_export_prints_what_it_wrote(tmp_path: Path, capsys: Output) -> None:
+    assert main(["export", "--int8", "--out", str(tmp_path / "b")]) == 0
+    page = capsys.readouterr().out
+    for words in (
+        "model.int8.tflite",
+        "CONV_2D",
+        "66,977 parameters",
+        "litert/ort",
+        "100.000%",
+        "AUROC",
+        "fold 9",
+    ):
+        assert words in page
+
+
+def test_export_as_json_has_the_contracts_keys(tmp_path: Path, capsys: Output) -> None:
+    assert main(["export", "--int8", "--out", str(tmp_path / "b"), "--json"]) == 0
+    document = last_json(capsys)
+    keys = {"bundle", "files", "parameters", "macs_window", "macs_hop", "agreement", "auroc"}
+    assert keys <= set(document)
+    assert document["macs_hop"] is None
+    assert set(document["auroc"]) == {"float", "int8", "n", "interval", "source"}  # type: ignore[call-overload]
+    assert document["agreement"]["litert/ort"]["identical"] == 1.0  # type: ignore[index]
+
+
+def test_export_measures_against_a_store(tmp_path: Path, capsys: Output) -> None:
+    store = heart_store(tmp_path / "store")
+    assert main(["export", "--int8", "--out", str(tmp_path / "b"), "--data", str(store), "--json"]) == 0
+    assert "hearts fold 4" in last_json(capsys)["auroc"]["source"]  # type: ignore[index]
+
+
+def test_score_writes_a_row_for_each_record(tmp_path: Path, capsys: Output) -> None:
+    (tmp_path / "deep").mkdir()
+    heart(tmp_path / "deep", "sick", territory="inferior")
+    heart(tmp_path, "well")
+    heart(tmp_path, "broken")
+    (tmp_path / "broken.dat").write_bytes(b"x")
+    out = tmp_path / "scores.csv"
+    assert main(["score", str(tmp_path), "--out", str(out), "--jobs", "1", "--json"]) == 0
+    summary = last_json(capsys)
+    assert (summary["records"], summary["scored"], summary["unreadable"]) == (3, 2, 1)
+    with out.open() as file:
+        rows = {row["record"]: row for row in csv.DictReader(file)}
+    assert list(rows["well"]) == [
+        "record", "probability", "state", "reason", "windows_answered", "windows_total", "error",
+    ]  # fmt: skip
+    assert set(rows) == {"deep/sick", "well", "broken"}
+    assert float(rows["deep/sick"]["probability"]) > float(rows["well"]["probability"])
+    assert "cut short" in rows["broken"]["error"]
+
+
+def test_many_processes_score_the_same(tmp_path: Path, capsys: Output) -> None:
+    for i in range(40):
+        heart(tmp_path, f"r{i:02d}", seconds=10)
+    outputs = []
+    for jobs in ("1", "2"):
+        assert main(["score", str(tmp_path), "--jobs", jobs]) == 0
+        outputs.append(capsys.readouterr().out)
+    assert outputs[0] == outputs[1]
+    assert len(outputs[0].splitlines()) == 41
+
+
+def test_a_replay_shows_notice_decisions_and_a_result(tmp_path: Path, capsys: Output) -> None:
+    assert main(["stream", "--replay", str(heart(tmp_path, seconds=60, territory="inferior"))]) == 0
+    page = capsys.readouterr().out
+    assert page.startswith(NOTICE)
+    assert re.search(r"59\.83 s +(alarm|positive|negative) +0\.\d\d\d", page)
+    assert "pattern of myocardial infarction" in page
+    assert "at a prevalence of" in page
+
+
+def test_a_replay_as_json_lines_is_the_detector(tmp_path: Path, capsys: Output) -> None:
+    path = heart(tmp_path)
+    assert main(["stream", "--replay", str(path), "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    header = lines.pop(0)
+    assert list(header) == ["type", "schema", "notice", "model_id", "prevalence"]
+    from edge_mi import read_record
+
+    record = read_record(path)
+    expected = Detector(Bundle.load(shipped_bundle())).stream(chunks_of(record.samples_mv, 130))
+    assert lines == [json.loads(decision.to_json()) for decision in expected]
+    assert list(lines[0]) == list(json.loads(Decision.to_json(next(iter(
+        Detector(Bundle.load(shipped_bundle())).stream(chunks_of(record.samples_mv, 130))
+    )))))  # fmt: skip
+
+
+def test_seconds_ends_a_replay_early(tmp_path: Path, capsys: Output) -> None:
+    assert main(["stream", "--replay", str(heart(tmp_path)), "--seconds", "11", "--json"]) == 0
+    times = [json.loads(line)["t_s"] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert max(times) == 10.83
+
+
+def test_a_chest_strap_is_not_judged(tmp_path: Path, capsys: Output) -> None:
+    assert main(["stream", "--replay", str(heart(tmp_path)), "--placement", "chest"]) == 2
+    captured = capsys.readouterr()
+    assert "not in the place of lead I" in captured.out
+    assert captured.err.startswith("edge-mi: no window could be judged")
+
+
+def test_bench_has_the_contracts_keys(capsys: Output) -> None:
+    assert main(["bench", "--rounds", "20", "--json"]) == 0
+    document = last_json(capsys)
+    assert {"machine", "versions", "runners", "pipeline_us", "realtime_factor", "rss_mb"} <= set(document)
+    runners: dict[str, dict[str, object]] = document["runners"]  # type: ignore[assignment]
+    assert set(runners) == {"litert", "litert-ref", "ort", "ort-fp32"}
+    assert all(runner["hop_us"] is None for runner in runners.values())
+    assert set(runners["litert"]["window_us"]) == {"p50", "p90", "p99", "p999", "max", "n"}  # type: ignore[call-overload]
+    stages = {"decode", "filter", "window", "inference", "decision", "total"}
+    assert set(document["pipeline_us"]) == stages  # type: ignore[call-overload]
+
+
+def test_info_verifies_the_bundle_on_every_runner(capsys: Output) -> None:
+    assert main(["info", "--verify"]) == 0
+    page = capsys.readouterr().out
+    assert "fast" in page
+    assert "reference" in page
+    assert main(["info", "--json"]) == 0
+    assert last_json(capsys)["model_id"] == Bundle.load(shipped_bundle()).model_id
+
+
+def test_doctor_names_runner_and_family(capsys: Output) -> None:
+    assert main(["doctor", "--json"]) == 0
+    report = last_json(capsys)
+    assert report["runners"]["litert"]["family"] == "fast"  # type: ignore[index]
+    assert report["default_runner"] == "litert"
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """Starts `edge-mi emulate` in a process of its own; gives its link once it is there."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start(record: Path, *words: str) -> str:
+        link = tmp_path / f"hci{len(running)}"
+        emulator = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "edge_mi",
+                "emulate",
+                "h10",
+                str(record),
+                "--link",
+                f"unix:{link}",
+                *words,
+            ],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        running.append(emulator)
+        assert emulator.stderr is not None
+        while "edge-mi stream" not in (line := emulator.stderr.readline()):
+            assert line, "the emulator ended early"
+        return f"unix:{link}"
+
+    yield start
+    for emulator in running:
+        emulator.send_signal(signal.SIGTERM)
+        assert emulator.wait(timeout=20) == 0
+        assert emulator.stderr is not None
+        emulator.stderr.close()
+    assert list(tmp_path.glob("hci*")) == []
+
+
+def program(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "edge_mi", *words], capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_an_emulated_patch_in_another_process_decides_as_its_replay(
+    tmp_path: Path, served: Callable[..., str]
+) -> None:
+    record = heart(tmp_path, seconds=40, territory="inferior")
+    link = served(record, "--speed", "0")
+    live = program("stream", "--device", "Polar H10", "--link", link, "--placement", "lead-i", "--json")
+    replay = program("stream", "--replay", str(record), "--json")
+    assert (live.returncode, replay.returncode) == (0, 0)
+    assert "5200 samples in 72 frames, rate not fitted yet, none lost" in live.stderr
+
+    def decisions(text: str) -> list[dict[str, object]]:
+        return [{**json.loads(line), "latency_ms": None} for line in text.splitlines()]
+
+    assert decisions(live.stdout) == decisions(replay.stdout)
+    assert len(decisions(live.stdout)) == 41
+
+
+def test_a_live_stream_is_a_chest_strap_until_the_user_says_otherwise(
+    tmp_path: Path, served: Callable[..., str]
+) -> None:
+    done = program("stream", "--device", "Polar H10", "--link", served(heart(tmp_path), "--speed", "0"))
+    assert done.returncode == 0
+    assert "not in the place of lead I" in done.stdout
+    assert "--placement lead-i" in done.stderr
+
+
+def test_interrupting_a_stream_ends_it_in_order(tmp_path: Path, served: Callable[..., str]) -> None:
+    link = served(heart(tmp_path), "--repeat")
+    words = ["stream", "--device", "Polar H10", "--link", link, "--placement", "lead-i"]
+    stream = subprocess.Popen(
+        [sys.executable, "-m", "edge_mi", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert stream.stderr is not None
+    while "connected to" not in stream.stderr.readline():
+        pass
+    stream.send_signal(signal.SIGINT)
+    out, err = stream.communicate(timeout=30)
+    assert stream.returncode == 130
+    assert "RESULT" in out
+    assert "Traceback" not in err
+    # the patch was left stopped: the next visitor starts it at the first try
+    again = program(*words, "--seconds", "1")
+    assert again.returncode == 0
+
+
+def test_an_emulator_without_its_reader_does_not_mind(tmp_path: Path, served: Callable[..., str]) -> None:
+    link = served(heart(tmp_path), "--repeat", "--speed", "50")
+    words = ["stream", "--device", "Polar H10", "--link", link, "--placement", "lead-i"]
+    stream = subprocess.Popen(
+        [sys.executable, "-m", "edge_mi", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert stream.stdout is not None
+    stream.stdout.readline()
+    os.kill(stream.pid, signal.SIGKILL)
+    stream.communicate()
+    assert program(*words, "--seconds", "12").returncode == 0

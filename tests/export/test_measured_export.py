@@ -1,0 +1,77 @@
+"""Export with --data: ranges from the store's other folds, figures on its test fold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from edge_mi.export.measured_export import export_measured
+from heart_store import heart_store
+
+from edge_mi.bundle import Bundle
+from edge_mi.checkpoint import Checkpoint
+from edge_mi.detector import quantise_input
+from edge_mi.errors import ConfigError, StoreError
+from edge_mi.metrics import auroc
+from edge_mi.runners.base import open_runner
+from edge_mi.shipped import shipped_checkpoint
+from edge_mi.store import WindowStore
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return heart_store(tmp_path_factory.mktemp("data") / "store")
+
+
+@pytest.fixture(scope="module")
+def checkpoint() -> Checkpoint:
+    return Checkpoint.load(shipped_checkpoint())
+
+
+def test_figures_and_ranges_are_those_of_the_store(
+    tmp_path: Path, store: Path, checkpoint: Checkpoint
+) -> None:
+    result = export_measured(checkpoint, tmp_path / "bundle", store)
+    info = Bundle.load(tmp_path / "bundle").info
+    assert {(m.name, m.arithmetic) for m in info.metrics} == {
+        ("auroc", "float"), ("auroc", "int8"), ("auroc_int8_minus_float", "int8"),
+    }  # fmt: skip
+    opened = WindowStore.open(store)
+    test = {opened.records[row].record_id for row in opened.rows_of((4,))}
+    assert test.isdisjoint(info.ranges.window_ids)
+    assert set(info.ranges.window_ids) | test == {record.record_id for record in opened.records}
+    int8 = next(m for m in info.metrics if m.arithmetic == "int8")
+    assert (int8.n, int8.n_positive) == (24, 8)
+    # scored again, window by window, from the bundle on disk
+    rows, runner = opened.rows_of((4,)), open_runner(result.bundle)
+    signals = opened.signals_mv(rows).astype(np.float64)[:, : info.net.window_samples]
+    outputs = [runner.run(quantise_input(s, info.input.scale, info.input.zero_point))[0] for s in signals]
+    assert int8.value == pytest.approx(auroc(opened.labels[rows], outputs))
+    assert "fold 4" in int8.source
+
+
+def test_another_fold_can_be_asked_for(tmp_path: Path, store: Path, checkpoint: Checkpoint) -> None:
+    export_measured(checkpoint, tmp_path / "bundle", store, test_fold=2)
+    assert "fold 2" in Bundle.load(tmp_path / "bundle").info.metrics[0].source
+
+
+def test_a_fold_that_is_not_there_is_refused(tmp_path: Path, store: Path, checkpoint: Checkpoint) -> None:
+    with pytest.raises(ConfigError, match="the store has folds 1, 2, 3, 4"):
+        export_measured(checkpoint, tmp_path / "bundle", store, test_fold=9)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_of_another_filter_is_refused(tmp_path: Path, store: Path, checkpoint: Checkpoint) -> None:
+    signal = checkpoint.info.signal
+    other = replace(checkpoint.info, signal=replace(signal, band_hz=(0.5, 35.0)))
+    with pytest.raises(StoreError, match="filtered with another design"):
+        export_measured(Checkpoint(other, checkpoint.weights), tmp_path / "bundle", store)
+
+
+def test_too_few_records_for_ranges_are_refused(tmp_path: Path, checkpoint: Checkpoint) -> None:
+    small = heart_store(tmp_path / "small", records=24)
+    with pytest.raises(StoreError, match="ranges need at least 64"):
+        export_measured(checkpoint, tmp_path / "bundle", small)
+    assert not (tmp_path / "bundle").exists()

@@ -1,0 +1,167 @@
+"""What the writers write: full integer, the same everywhere, the same bytes; every planted fault is caught."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from edge_mi.export import bundle_writer
+from edge_mi.export.agreement import AgreementLimits
+from edge_mi.export.bundle_writer import export_bundle
+from edge_mi.export.int8_check import check_onnx_is_integer, check_tflite_is_integer
+from edge_mi.export.integer_model import run_integer_model
+from edge_mi.export.onnx_writer import write_onnx_float, write_onnx_int8
+from edge_mi.export.quantise import QuantisedNet, quant_params, quantise
+from edge_mi.export.tflite_writer import write_tflite
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from toy import TOY_NET, toy_checkpoint
+
+from edge_mi.bundle import ONNX_INT8, TFLITE_INT8, Bundle
+from edge_mi.checkpoint import Checkpoint, Range
+from edge_mi.errors import CheckFailed, ExportDisagreement, OutputError
+from edge_mi.float_model import run_layers
+from edge_mi.netspec import patchnet
+from edge_mi.runners.base import open_runner
+from edge_mi.runners.ort import OrtFloatRunner
+from edge_mi.shipped import shipped_bundle, shipped_checkpoint
+
+# random weights answer near their threshold, so decisions are not what is compared
+LOOSE = AgreementLimits(family_decisions=1.0, float_decisions=1.0)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return export_bundle(toy_checkpoint(), tmp_path_factory.mktemp("toy") / "bundle", limits=LOOSE).bundle
+
+
+def windows(n: int = 40, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return rng.integers(-128, 128, size=(n, TOY_NET.window_samples)).astype(np.int8)
+
+
+def test_files_are_full_integer() -> None:
+    net = quantise(toy_checkpoint())
+    assert check_tflite_is_integer(write_tflite(net)) == {"CONV_2D": 3, "AVERAGE_POOL_2D": 1, "RESHAPE": 1}
+    nodes = check_onnx_is_integer(write_onnx_int8(net))
+    assert nodes["QLinearConv"] == 3
+    assert nodes["QLinearGlobalAveragePool"] == 1
+    onnx.checker.check_model(onnx.load_from_string(write_onnx_int8(net)), full_check=True)
+
+
+def test_a_float_operator_inside_is_found() -> None:
+    checkpoint = toy_checkpoint()
+    with pytest.raises(ExportDisagreement, match=r"the \.onnx file computes .*Conv"):
+        check_onnx_is_integer(write_onnx_float(checkpoint))
+
+
+@pytest.mark.parametrize(
+    ("runner", "family"), [("litert", "fast"), ("ort", "fast"), ("litert-ref", "reference")]
+)
+def test_every_runner_computes_the_integers_of_its_family(bundle: Bundle, runner: str, family: str) -> None:
+    opened = open_runner(bundle, runner)
+    assert opened.family == family
+    expected = run_integer_model(quantise(toy_checkpoint()), windows(), opened.family)
+    assert np.array_equal(np.stack([opened.run(window) for window in windows()]), expected)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_any_weights_agree_between_the_runtimes(seed: int, tmp_path: Path) -> None:
+    net = patchnet(((15, 5, 3 + seed), (6, 4, 5)), name="other", frames=41)
+    agreement = export_bundle(toy_checkpoint(seed, net), tmp_path / "bundle", limits=LOOSE).agreement
+    assert agreement["litert/ort"].identical == agreement["litert-ref/integers-reference"].identical == 1.0
+
+
+def test_fp32_is_the_network_in_numpy(bundle: Bundle) -> None:
+    checkpoint = toy_checkpoint()
+    signals = np.random.default_rng(1).normal(scale=0.4, size=(5, TOY_NET.window_samples)).astype(np.float32)
+    expected = run_layers(TOY_NET, checkpoint.weights, signals)["head"][:, 0]
+    runner = OrtFloatRunner(bundle)
+    np.testing.assert_allclose(np.stack([runner.run(s) for s in signals]), expected, atol=1e-4)
+
+
+@settings(max_examples=200)
+@given(st.floats(-50, 50), st.floats(1e-4, 100))
+def test_ranges_hold_zero_exactly_and_their_ends_within_a_step(low: float, width: float) -> None:
+    params = quant_params(Range(low=low, high=low + width))
+    assert -128 <= params.zero_point <= 127
+    for end in (min(low, 0.0), max(low + width, 0.0)):
+        code = np.clip(round(end / params.scale) + params.zero_point, -128, 127)
+        assert abs((code - params.zero_point) * params.scale - end) <= 1.01 * params.scale
+
+
+def test_the_same_checkpoint_gives_the_same_bytes(tmp_path: Path, bundle: Bundle) -> None:
+    export_bundle(toy_checkpoint(), tmp_path / "again", limits=LOOSE)
+    for file in sorted(bundle.path.iterdir()):
+        assert file.read_bytes() == (tmp_path / "again" / file.name).read_bytes(), file.name
+
+
+def test_the_shipped_bundle_is_the_export_of_the_shipped_checkpoint(tmp_path: Path) -> None:
+    export_bundle(Checkpoint.load(shipped_checkpoint()), tmp_path / "again")
+    for file in sorted(shipped_bundle().iterdir()):
+        assert file.read_bytes() == (tmp_path / "again" / file.name).read_bytes(), file.name
+
+
+def test_what_ships_is_small() -> None:
+    bundle = Bundle.load(shipped_bundle())
+    assert bundle.info.files[TFLITE_INT8].bytes <= 150_000
+    assert bundle.info.files[ONNX_INT8].bytes <= 150_000
+    total = (
+        sum(file.stat().st_size for file in shipped_bundle().iterdir()) + shipped_checkpoint().stat().st_size
+    )
+    assert total < 2_000_000
+
+
+def one_bias(net: QuantisedNet) -> QuantisedNet:
+    layer = net.convs[0]
+    bias = layer.bias.copy()
+    bias[0] += 4000
+    return replace(net, convs=(replace(layer, bias=bias), *net.convs[1:]))
+
+
+def one_weight(net: QuantisedNet) -> QuantisedNet:
+    layer = net.convs[1]
+    weight = layer.weight.copy()
+    weight[2, 1, 1] = -weight[2, 1, 1] if weight[2, 1, 1] else 90
+    return replace(net, convs=(net.convs[0], replace(layer, weight=weight)))
+
+
+def one_scale(net: QuantisedNet) -> QuantisedNet:
+    head = replace(net.head, result=replace(net.head.result, scale=net.head.result.scale * 1.1))
+    return replace(net, head=head)
+
+
+@pytest.mark.parametrize("fault", [one_bias, one_weight, one_scale])
+@pytest.mark.parametrize("writer", ["write_tflite", "write_onnx_int8"])
+def test_a_fault_in_either_writer_leaves_no_bundle(
+    writer: str,
+    fault: Callable[[QuantisedNet], QuantisedNet],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    right = getattr(bundle_writer, writer)
+    monkeypatch.setattr(bundle_writer, writer, lambda net: right(fault(net)))
+    with pytest.raises(CheckFailed):
+        export_bundle(toy_checkpoint(), tmp_path / "bundle", limits=LOOSE)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_much_lost_against_float_leaves_no_bundle(tmp_path: Path) -> None:
+    with pytest.raises(ExportDisagreement, match="litert/float"):
+        export_bundle(toy_checkpoint(), tmp_path / "bundle", limits=AgreementLimits(family_decisions=1.0))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_there_is_kept_without_force(tmp_path: Path) -> None:
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "mine").write_text("mine")
+    with pytest.raises(OutputError, match="--force"):
+        export_bundle(toy_checkpoint(), tmp_path / "bundle")
+    assert (tmp_path / "bundle" / "mine").read_text() == "mine"
+    export_bundle(toy_checkpoint(), tmp_path / "bundle", force=True, limits=LOOSE)
+    assert Bundle.load(tmp_path / "bundle").info.net == TOY_NET
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
