@@ -46,6 +46,16 @@ figures: $(TEST)/.done
 	$(MAKE) -s install-size > $(RESULTS)/install_size.json
 	$(TEST)/bin/python -m edge_mi.benchmarks.documents
 
+# Python 3.11 or older, for which tflite-runtime exists; numpy 1, and TensorFlow as an independent reader (2 GB)
+compat: $(COMPAT)/.done $(TEST)/.done
+	$(TEST)/bin/python -m edge_mi.benchmarks.compat write $(COMPAT)/expected.npz
+	$(COMPAT)/bin/python -m edge_mi.benchmarks.compat check $(COMPAT)/expected.npz
+
+$(COMPAT)/.done: pyproject.toml
+	$(PYTHON) -m venv $(COMPAT)
+	$(COMPAT)/bin/python $(PIP) install 'numpy==1.26.4' tflite-runtime==2.14.0 tensorflow==2.21.0 -e .
+	@touch $@
+
 bench-stream: $(TEST)/.done
 	@$(TEST)/bin/python -m edge_mi.benchmarks.throughput
 
