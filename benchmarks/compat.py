@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,6 @@ from numpy.typing import NDArray
 from edge_mi.bundle import TFLITE_INT8, Bundle
 from edge_mi.detector import Detector, quantise_input
 from edge_mi.golden import verify_golden
-from edge_mi.optional import require
 from edge_mi.runners.base import open_runner
 from edge_mi.shipped import shipped_bundle
 from edge_mi.sources import chunks_of
@@ -69,7 +69,7 @@ def _check_tflite_runtime(bundle: Bundle, windows: NDArray[np.int8], expected: A
 
 def _check_tensorflow(bundle: Bundle, windows: NDArray[np.int8], expected: Any) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    tf: Any = require("tensorflow", extra="dev")
+    tf: Any = import_module("tensorflow")
 
     kinds = tf.lite.experimental.OpResolverType
     code = 0

@@ -18,6 +18,7 @@ from edge_mi import synthetic
 
 _HEALTHY_S, _INFARCT_S = 30.0, 45.0
 _SENSOR_HZ = 130
+_BPM = 75
 _READY_TIMEOUT_S = 30.0
 
 
@@ -58,8 +59,9 @@ def _stream(work: Path, bundle: Path) -> int:
     ]  # fmt: skip
     _title(3, words)
     print(
-        f"A synthetic heart, {_HEALTHY_S:g} s healthy, then {_INFARCT_S:g} s with an anterior infarct, is served as a "
-        "Polar H10 by\n  $ edge-mi emulate h10 heart.csv --speed 0 --link " + link + "\n",
+        f"A synthetic heart, {_HEALTHY_S:g} s healthy, then {_INFARCT_S:g} s with an inferior infarct, is served as a "
+        f"Polar H10 by\n  $ edge-mi emulate h10 heart.csv --speed 0 --link {link}\n"
+        "It was chosen so that both states can be seen; how good the detector is on real hearts stands at the end.\n",
         flush=True,
     )
     emulator = subprocess.Popen(
@@ -77,11 +79,13 @@ def _stream(work: Path, bundle: Path) -> int:
 
 
 def _write_record(path: Path) -> None:
-    healthy = synthetic.ecg(_HEALTHY_S, rate_hz=_SENSOR_HZ, territory="none", seed=1).lead("I")
-    infarct = synthetic.ecg(_INFARCT_S, rate_hz=_SENSOR_HZ, territory="anterior", seed=1).lead("I")
-    microvolts = np.rint(np.concatenate([healthy, infarct]) * 1000).astype(int)
+    parts = [
+        synthetic.ecg(seconds, rate_hz=_SENSOR_HZ, territory=territory, heart_rate_bpm=_BPM, seed=1).lead("I")
+        for seconds, territory in ((_HEALTHY_S, "none"), (_INFARCT_S, "inferior"))
+    ]
+    microvolts = np.rint(np.concatenate(parts) * 1000).astype(int)
     rows = [f"{i / _SENSOR_HZ:.9f},{value}" for i, value in enumerate(microvolts)]
-    path.write_text("\n".join(["t_s,ecg_uV", *rows]) + "\n")
+    path.write_text("\n".join(["t_s,I_uV", *rows]) + "\n")
 
 
 def _wait_for(socket: Path, emulator: subprocess.Popen[str]) -> None:
