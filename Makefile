@@ -8,16 +8,22 @@ PIP := -m pip --disable-pip-version-check -q
 
 RESULTS := benchmarks/results
 
-.PHONY: demo test compat model figures bench-stream install-size clean
+.PHONY: demo python-fits test compat model figures bench-stream install-size clean
 
 demo: $(DEMO)/.done
 	@$(DEMO)/bin/python -m edge_mi.benchmarks.demo
 
-$(DEMO)/.done: pyproject.toml $(CONSTRAINTS)
-	@echo "[1/2] making the environment (numpy, LiteRT, ONNX Runtime, bleak, bumble; no torch, no TensorFlow)"
+# pip talks here: on a slow line its progress is all that a person sees
+$(DEMO)/.done: pyproject.toml $(CONSTRAINTS) | python-fits
+	@echo "making the environment $(DEMO) (numpy, LiteRT, ONNX Runtime, bleak, bumble; no torch, no TensorFlow)"
 	@$(PYTHON) -m venv $(DEMO)
-	@$(DEMO)/bin/python $(PIP) install -c $(CONSTRAINTS) -e '.[tflite,onnx,ble,emulate,export]'
+	@$(DEMO)/bin/python -m pip --disable-pip-version-check install -c $(CONSTRAINTS) -e '.[tflite,onnx,ble,emulate,export]'
 	@touch $@
+
+python-fits:
+	@$(PYTHON) -c 'import sys; bits = 64 if sys.maxsize > 2**32 else 32; version = sys.version_info[:2]; \
+	  fits = bits == 64 and (3, 11) <= version <= (3, 13); \
+	  sys.exit(None if fits else f"EdgeMI needs a 64-bit Python 3.11 to 3.13, found {bits}-bit {version[0]}.{version[1]}: make PYTHON=python3.12 ...")'
 
 test: $(TEST)/.done
 	$(TEST)/bin/ruff check .
@@ -26,7 +32,7 @@ test: $(TEST)/.done
 	$(TEST)/bin/pytest
 
 # torch by its pin first, before anything that asks for a range
-$(TEST)/.done: pyproject.toml $(CONSTRAINTS)
+$(TEST)/.done: pyproject.toml $(CONSTRAINTS) | python-fits
 	$(PYTHON) -m venv $(TEST)
 	$(TEST)/bin/python $(PIP) install torch==2.13.0
 	$(TEST)/bin/python $(PIP) install -c $(CONSTRAINTS) -e '.[tflite,onnx,ble,emulate,export,train,dev]'
@@ -51,7 +57,7 @@ compat: $(COMPAT)/.done $(TEST)/.done
 	$(TEST)/bin/python -m edge_mi.benchmarks.compat write $(COMPAT)/expected.npz
 	$(COMPAT)/bin/python -m edge_mi.benchmarks.compat check $(COMPAT)/expected.npz
 
-$(COMPAT)/.done: pyproject.toml
+$(COMPAT)/.done: pyproject.toml | python-fits
 	$(PYTHON) -m venv $(COMPAT)
 	$(COMPAT)/bin/python $(PIP) install 'numpy==1.26.4' tflite-runtime==2.14.0 tensorflow==2.21.0 -e .
 	@touch $@

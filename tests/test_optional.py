@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,23 @@ def test_the_error_names_package_and_extra() -> None:
         MissingDependency, match=r"nothing_here is not installed: pip install 'edge-mi\[ble\]'"
     ):
         require("nothing_here.sub", extra="ble")
+
+
+def test_tflite_runtime_serves_where_litert_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`make compat` does this with the package itself, on the Python and numpy that it still has."""
+    import ai_edge_litert.interpreter as interpreter
+
+    from edge_mi.bundle import Bundle
+    from edge_mi.golden import verify_golden
+    from edge_mi.runners import litert
+    from edge_mi.shipped import shipped_bundle
+
+    package = types.ModuleType("tflite_runtime")
+    monkeypatch.setitem(sys.modules, "tflite_runtime", package)
+    monkeypatch.setitem(sys.modules, "tflite_runtime.interpreter", interpreter)
+    monkeypatch.setattr(litert, "find_spec", lambda name: object() if name == "tflite_runtime" else None)
+    bundle = Bundle.load(shipped_bundle())
+    runner = litert.LiteRtRunner(bundle)
+    assert runner.library.startswith("tflite-runtime")
+    assert (runner.name, runner.family) == ("litert-ref", "reference")
+    assert verify_golden(bundle, runner) > 0
