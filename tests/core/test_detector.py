@@ -200,8 +200,7 @@ def test_an_infarct_is_likelier_than_a_healthy_heart() -> None:
         found = decisions(split(ecg(500, 20.0, territory), 500, []))
         return float(np.median([d.probability for d in found if d.probability is not None]))
 
-    assert median("anterior") > median("none")
-    assert median("lateral") > median("none")
+    assert median("inferior") > median("none") + 0.1
 
 
 def test_the_heart_rate_is_right() -> None:
