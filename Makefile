@@ -50,6 +50,7 @@ figures: $(TEST)/.done
 	$(TEST)/bin/edge-mi bench --json > $(RESULTS)/latency.json
 	$(MAKE) -s bench-stream > $(RESULTS)/stream.json
 	$(MAKE) -s install-size > $(RESULTS)/install_size.json
+	$(TEST)/bin/python -m edge_mi.benchmarks.startup > $(RESULTS)/startup.json
 	$(TEST)/bin/python -m edge_mi.benchmarks.documents
 
 # Python 3.11 or older, for which tflite-runtime exists; numpy 1, and TensorFlow as an independent reader (2 GB)

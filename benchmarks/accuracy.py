@@ -16,11 +16,11 @@ from edge_mi.detector import Detector
 from edge_mi.metrics import bootstrap_auroc, sensitivity_specificity
 from edge_mi.progress import Progress
 from edge_mi.score import Score, score_record
-from edge_mi.store import StoredRecord
+from edge_mi.store import LabelledRecords, StoredRecord
 
 
 @dataclass(frozen=True, slots=True)
-class StreamedFold:
+class StreamedFold(LabelledRecords):
     """Records of one fold with the scores that the stream gave them, in the same order."""
 
     fold: int
@@ -31,27 +31,6 @@ class StreamedFold:
     def judged(self) -> NDArray[np.int64]:
         """Positions of the records that got an answer, int64 (n,)."""
         return np.flatnonzero([score.logit is not None for score in self.scores]).astype(np.int64)
-
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        """1 for MI, int64 (records,)."""
-        return np.array([record.mi for record in self.records], dtype=np.int64)
-
-    @property
-    def norms(self) -> NDArray[np.int64]:
-        """1 for a normal ECG, int64 (records,)."""
-        return np.array([record.norm for record in self.records], dtype=np.int64)
-
-    @property
-    def ages_years(self) -> NDArray[np.float64]:
-        """Ages, float64 (records,), NaN where unknown."""
-        ages = [np.nan if record.age_years is None else record.age_years for record in self.records]
-        return np.array(ages, dtype=np.float64)
-
-    @property
-    def patients(self) -> NDArray[np.str_]:
-        """Patient ids, (records,)."""
-        return np.array([record.patient_id for record in self.records])
 
 
 def stream_fold(bundle: Bundle, folder: Path, fold: int, *, rate_hz: int = 100) -> StreamedFold:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from edge_mi.bundle import TFLITE_INT8, Bundle
 from edge_mi.detector import Detector, quantise_input
 from edge_mi.golden import verify_golden
-from edge_mi.runners.base import open_runner
+from edge_mi.runners.choose import open_runner
 from edge_mi.shipped import shipped_bundle
 from edge_mi.sources import chunks_of
 

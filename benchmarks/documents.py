@@ -15,6 +15,7 @@ from typing import Any, Final
 from edge_mi.bundle import Bundle
 from edge_mi.checkpoint import Metric
 from edge_mi.errors import CheckFailed
+from edge_mi.figure_names import figure_name, question
 from edge_mi.files import write_file
 from edge_mi.notice import NOTICE
 
@@ -23,26 +24,6 @@ SHIPPED: Final = Path("edge_mi/shipped")
 RESULTS: Final = Path("benchmarks/results")
 BEGIN, END = "<!-- figures: written by python -m edge_mi.benchmarks.documents -->", "<!-- end of figures -->"
 
-TASKS: Final = {
-    "mi_vs_all": "MI against all others",
-    "mi_vs_norm": "MI against normal ECGs",
-    "mi_vs_other_abnormal": "MI against other abnormal ECGs",
-    "mi_vs_all_age_below_60": "MI against all others, age below 60",
-    "mi_vs_all_age_60_to_74": "MI against all others, age 60 to 74",
-    "mi_vs_all_age_75_and_over": "MI against all others, age 75 and over",
-    "mi_vs_all_fold_9": "MI against all others, fold 9 alone",
-}
-NAMES: Final = {
-    "auroc": "AUROC",
-    "auroc_age_alone": "AUROC of age alone",
-    "auroc_difference": "difference of AUROC",
-    "auprc": "area under precision-recall",
-    "sensitivity_at_specificity_90": "sensitivity at specificity .90",
-    "sensitivity_at_operating_point": "sensitivity at the default threshold",
-    "specificity_at_operating_point": "specificity at the default threshold",
-    "brier": "Brier score",
-    "expected_calibration_error": "expected calibration error",
-}
 Json = dict[str, Any]
 
 
@@ -79,9 +60,9 @@ def check_documents(root: Path) -> None:
 def render_documents(root: Path) -> dict[Path, str]:
     """Path below `root` -> text of every generated document."""
     bundle = Bundle.load(root / SHIPPED / "bundle")
-    cv, latency, stream, install = (
+    cv, latency, stream, install, startup = (
         _load(root / RESULTS / f"{name}.json")
-        for name in ("cross_validation", "latency", "stream", "install_size")
+        for name in ("cross_validation", "latency", "stream", "install_size", "startup")
     )
     readme = (root / "README.md").read_text(encoding="utf-8")
     before, _, rest = readme.partition(BEGIN)
@@ -89,7 +70,7 @@ def render_documents(root: Path) -> dict[Path, str]:
     block = "\n".join([BEGIN, "", *_headline(bundle, cv), "", END])
     return {
         Path("README.md"): before + block + after,
-        Path("docs/figures.md"): "\n".join(_figures(bundle, cv, latency, stream, install)) + "\n",
+        Path("docs/figures.md"): "\n".join(_figures(bundle, cv, latency, stream, install, startup)) + "\n",
         SHIPPED / "MODEL_CARD.md": "\n".join(_card(bundle, cv)) + "\n",
     }
 
@@ -109,20 +90,22 @@ def _headline(bundle: Bundle, cv: Json) -> list[str]:
         found = _figure(cv, "lead_i", "auroc", task)
         rows.append(
             _cv_row(
-                "folds 1 to 9, three groups, one network" if task == "mi_vs_all" else "", TASKS[task], found
+                "folds 1 to 9, three groups, one network" if task == "mi_vs_all" else "",
+                question(task),
+                found,
             )
         )
     rows.append(
         _cv_row(
             "folds 1 to 9, age alone, no ECG",
-            TASKS["mi_vs_all"],
+            question("mi_vs_all"),
             _figure(cv, "age_alone", "auroc", "mi_vs_all"),
         )
     )
     rows.append(
         _cv_row(
             "folds 1 to 9, 12-lead teacher",
-            TASKS["mi_vs_all"],
+            question("mi_vs_all"),
             _figure(cv, "teacher_12_leads", "auroc", "mi_vs_all"),
         )
     )
@@ -135,7 +118,9 @@ def _headline(bundle: Bundle, cv: Json) -> list[str]:
     ]
 
 
-def _figures(bundle: Bundle, cv: Json, latency: Json, stream: Json, install: Json) -> list[str]:
+def _figures(
+    bundle: Bundle, cv: Json, latency: Json, stream: Json, install: Json, startup: Json
+) -> list[str]:
     lines = ["# Figures", "", "Written from results by `python -m edge_mi.benchmarks.documents`.", ""]
     lines += ["## The model that ships", "", f"`{bundle.model_id}`, {bundle.info.net.parameters:,} parameters, "
               f"{bundle.info.net.macs_window:,} MACs a window of {bundle.info.net.window_s:.2f} s.", ""]  # fmt: skip
@@ -148,9 +133,9 @@ def _figures(bundle: Bundle, cv: Json, latency: Json, stream: Json, install: Jso
             ["figure", "arithmetic", "question", "value", "95 %", "MI / n"],
             [
                 [
-                    _name(m.name),
+                    figure_name(m.name),
                     m.arithmetic,
-                    TASKS[m.task],
+                    question(m.task),
                     f"{m.value:.3f}",
                     _interval(m.interval),
                     f"{m.n_positive} / {m.n}",
@@ -163,7 +148,7 @@ def _figures(bundle: Bundle, cv: Json, latency: Json, stream: Json, install: Jso
     lines += _table(
         ["subject", "figure", "question", "mean", "sd of networks", "95 %", "MI / n"],
         [
-            [f["subject"], _name(f["name"]), TASKS[f["task"]], f"{f['value']:+.4f}" if "difference" in f["name"] else f"{f['value']:.3f}",
+            [f["subject"], figure_name(f["name"]), question(f["task"]), f"{f['value']:+.4f}" if "difference" in f["name"] else f"{f['value']:.3f}",
              "-" if f["sd"] is None else f"{f['sd']:.3f}", _interval(f["interval"], signed="difference" in f["name"]), f"{f['n_positive']} / {f['n']}"]
             for f in cv["figures"]
         ],
@@ -194,7 +179,10 @@ def _figures(bundle: Bundle, cv: Json, latency: Json, stream: Json, install: Jso
               f"{stream['samples_sent']:,} samples lost. Made by `{stream['command']}`.", ""]  # fmt: skip
     lines += ["## Install", "", f"`edge-mi[{install['extras']}]` takes {install['mib']:g} MiB on disk ({install['architecture']}, Python "
               f"{install['python']}), of it " + ", ".join(f"{name} {mib:g}" for name, mib in install["largest_mib"].items())
-              + f". Made by `{install['command']}`."]  # fmt: skip
+              + f". Made by `{install['command']}`.", ""]  # fmt: skip
+    lines.append(
+        f"`edge-mi --help` takes {startup['help_s']['p50']:g} s (median of {startup['n']}, at most {startup['help_s']['max']:g} s)."
+    )
     return lines
 
 
@@ -229,8 +217,8 @@ def _card(bundle: Bundle, cv: Json) -> list[str]:
             ["figure", "question", "value", "95 %", "MI / n"],
             [
                 [
-                    _name(m.name),
-                    TASKS[m.task],
+                    figure_name(m.name),
+                    question(m.task),
                     f"{m.value:.3f}",
                     _interval(m.interval),
                     f"{m.n_positive} / {m.n}",
@@ -269,28 +257,24 @@ def _figure(cv: Json, subject: str, name: str, task: str) -> Json:
     return found
 
 
-def _row(subject: str, question: str, metric: Metric) -> list[str]:
+def _row(subject: str, asked: str, metric: Metric) -> list[str]:
     return [
         subject,
-        question,
+        asked,
         f"{metric.value:.3f}",
         _interval(metric.interval),
         f"{metric.n_positive} / {metric.n}",
     ]
 
 
-def _cv_row(subject: str, question: str, figure: Json) -> list[str]:
+def _cv_row(subject: str, asked: str, figure: Json) -> list[str]:
     return [
         subject,
-        question,
+        asked,
         f"{figure['value']:.3f}",
         _interval(figure["interval"]),
         f"{figure['n_positive']} / {figure['n']}",
     ]
-
-
-def _name(name: str) -> str:
-    return NAMES.get(name, name.replace("_", " "))
 
 
 def _interval(interval: tuple[float, float] | list[float] | None, *, signed: bool = False) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,9 +27,13 @@ def main() -> int:
         home = Path(folder) / "venv"
         venv.create(home, with_pip=True)
         python = home / "bin" / "python"
+        # a copy, since a build leaves its work behind
+        source = shutil.copytree(
+            ROOT, Path(folder) / "source", ignore=shutil.ignore_patterns(".git", ".venv*", "runs", "build")
+        )
         subprocess.run(
             [python, "-m", "pip", "--disable-pip-version-check", "-q", "install",
-             "-c", ROOT / "constraints.txt", f"{ROOT}[{EXTRAS}]"],
+             "-c", ROOT / "constraints.txt", f"{source}[{EXTRAS}]"],
             check=True,
         )  # fmt: skip
         site = next((home / "lib").glob("python*/site-packages"))

@@ -19,7 +19,7 @@ from edge_mi.chain.chain import SignalChain
 from edge_mi.detector import Detector, quantise_input
 from edge_mi.progress import Progress
 from edge_mi.quality import assess
-from edge_mi.runners.base import available_runners, open_runner
+from edge_mi.runners.choose import available_runners, open_runner
 from edge_mi.runners.ort import OrtFloatRunner
 from edge_mi.sources import chunks_of
 from edge_mi.window import RollingWindow

@@ -18,7 +18,8 @@ from edge_mi.chain.chain import nominal_rate_hz
 from edge_mi.decision import Decision, Reason, State
 from edge_mi.errors import ConfigError, SignalError
 from edge_mi.quality import Quality, assess
-from edge_mi.runners.base import Int8Array, Runner, open_runner
+from edge_mi.runners.base import Int8Array, Runner
+from edge_mi.runners.choose import open_runner
 from edge_mi.samples import Chunk, FloatArray, Gap, Item
 from edge_mi.segment import Due, Segment
 

@@ -90,21 +90,11 @@ def filter_sha256(design: SignalDesign) -> str:
     return hashlib.sha256(strict.dumps(design).encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class WindowStore:
-    """An opened store: `codes` int16 (records, leads, samples), memory-mapped, and `records` in that order."""
+class LabelledRecords:
+    """What `records` say of their patients, as arrays in their order."""
 
-    manifest: Manifest
+    __slots__ = ()
     records: tuple[StoredRecord, ...]
-    codes: NDArray[np.int16]
-
-    def __len__(self) -> int:
-        return len(self.records)
-
-    @property
-    def digest(self) -> str:
-        """A hash of the whole content, files included through theirs."""
-        return hashlib.sha256(strict.dumps(self.manifest).encode()).hexdigest()
 
     @property
     def patients(self) -> NDArray[np.str_]:
@@ -131,6 +121,23 @@ class WindowStore:
         """Ages, float64 (records,), NaN where unknown; 90 stands for 90 and over."""
         ages = [np.nan if record.age_years is None else record.age_years for record in self.records]
         return np.array(ages, dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowStore(LabelledRecords):
+    """An opened store: `codes` int16 (records, leads, samples), memory-mapped, and `records` in that order."""
+
+    manifest: Manifest
+    records: tuple[StoredRecord, ...]
+    codes: NDArray[np.int16]
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @property
+    def digest(self) -> str:
+        """A hash of the whole content, files included through theirs."""
+        return hashlib.sha256(strict.dumps(self.manifest).encode()).hexdigest()
 
     def rows_of(self, folds: Iterable[int]) -> NDArray[np.int64]:
         """Ascending row numbers of the records in `folds`, int64 (n,)."""

@@ -10,6 +10,7 @@ import numpy as np
 from edge_mi.bundle import Bundle
 from edge_mi.checkpoint import Metric, OperatingPoint
 from edge_mi.decision import REASONS, Decision
+from edge_mi.figure_names import figure_name
 from edge_mi.notice import FINDING
 from edge_mi.samples import FloatArray
 
@@ -111,6 +112,6 @@ def metric_line(metric: Metric) -> str:
     """A metric with its interval, n and source."""
     interval = "" if metric.interval is None else f" ({metric.interval[0]:.3f} to {metric.interval[1]:.3f})"
     return (
-        f"{metric.name.upper()} {metric.value:.3f}{interval}, {metric.arithmetic}, n = {metric.n} "
+        f"{figure_name(metric.name)} {metric.value:.3f}{interval}, {metric.arithmetic}, n = {metric.n} "
         f"({metric.n_positive} with MI), {metric.source}"
     )

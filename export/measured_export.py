@@ -18,7 +18,7 @@ from edge_mi.errors import ConfigError, StoreError
 from edge_mi.metrics import Interval, bootstrap_auroc, bootstrap_auroc_difference
 from edge_mi.progress import Progress
 from edge_mi.ranges import calibration_ranges
-from edge_mi.runners.base import open_runner
+from edge_mi.runners.choose import open_runner
 from edge_mi.runners.ort import OrtFloatRunner
 from edge_mi.samples import FloatArray
 from edge_mi.store import WindowStore

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_mi.checkpoint import Calibration, Metric
 from edge_mi.metrics import auprc, auroc, brier, expected_calibration_error, sensitivity_at_specificity
-from edge_mi.store import WindowStore
+from edge_mi.store import LabelledRecords, WindowStore
 
 from .bootstrap import RESAMPLES, Estimate, bootstrap
 from .calibrate import probabilities
@@ -28,22 +28,6 @@ WITHOUT_INTERVAL: Final = frozenset({expected_calibration_error})
 Statistic = Callable[[NDArray[np.int64], NDArray[np.float64]], float]
 
 
-class Labelled(Protocol):
-    """Records with what tasks are made of, each an array (records,): a store, or records that were streamed."""
-
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        """1 for MI."""
-
-    @property
-    def norms(self) -> NDArray[np.int64]:
-        """1 for a normal ECG."""
-
-    @property
-    def ages_years(self) -> NDArray[np.float64]:
-        """NaN where unknown."""
-
-
 @dataclass(frozen=True, slots=True)
 class Task:
     """MI against some others: `rows` of the store, int64 (n,)."""
@@ -52,7 +36,7 @@ class Task:
     rows: NDArray[np.int64]
 
 
-def tasks(records: Labelled, rows: NDArray[np.int64]) -> list[Task]:
+def tasks(records: LabelledRecords, rows: NDArray[np.int64]) -> list[Task]:
     """The comparisons made among `rows`; one without both classes is left out."""
     mi, norm, ages = records.labels[rows], records.norms[rows], records.ages_years[rows]
     masks = {
@@ -67,12 +51,12 @@ def tasks(records: Labelled, rows: NDArray[np.int64]) -> list[Task]:
     return [task for task in found if ranked(records, task)]
 
 
-def ranked(records: Labelled, task: Task) -> bool:
+def ranked(records: LabelledRecords, task: Task) -> bool:
     """Whether `task` has records of both classes, so that there is something to rank."""
     return bool(0 < records.labels[task.rows].sum() < len(task.rows))
 
 
-def with_age(records: Labelled, task: Task) -> Task:
+def with_age(records: LabelledRecords, task: Task) -> Task:
     """The same comparison among records of known age."""
     return Task(task.name, task.rows[np.isfinite(records.ages_years[task.rows])])
 

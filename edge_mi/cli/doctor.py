@@ -77,7 +77,7 @@ def examine() -> dict[str, Any]:
 
 def _runners(problems: list[str]) -> tuple[dict[str, dict[str, str]], str | None]:
     from edge_mi.golden import verify_golden
-    from edge_mi.runners.base import available_runners, default_runner_name, open_runner
+    from edge_mi.runners.choose import available_runners, default_runner_name, open_runner
 
     found: dict[str, dict[str, str]] = {}
     try:

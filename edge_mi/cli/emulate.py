@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import signal
 import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
 from edge_mi.cli.arguments import add_lead
+from edge_mi.cli.stopping import Stopping
 from edge_mi.errors import ConfigError
 from edge_mi.optional import require
 from edge_mi.records import read_record
@@ -53,16 +53,7 @@ def run(args: argparse.Namespace) -> int:
 async def _serve(args: argparse.Namespace, path: Path, microvolts: Any, name: str) -> int:
     server: Any = import_module("edge_mi.firmware_bridge.emulator_server")
     emulator: Any = import_module("edge_mi.firmware_bridge.h10_emulator")
-    stop = asyncio.Event()
-    caught: list[int] = []
-
-    def interrupt(number: int) -> None:
-        caught.append(number)
-        stop.set()
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interrupt, number)
+    stopping = Stopping()
     async with server.VirtualRadio(path) as radio:
         patch = emulator.H10Emulator(
             radio.patch_controller, radio.patch_controller, microvolts, speed=args.speed, repeat=args.repeat
@@ -77,5 +68,5 @@ async def _serve(args: argparse.Namespace, path: Path, microvolts: Any, name: st
             file=sys.stderr,
             flush=True,
         )
-        await stop.wait()
-    return 130 if signal.SIGINT in caught else 0
+        await stopping.event.wait()
+    return stopping.exit_code

@@ -10,9 +10,10 @@ from edge_mi import strict
 from edge_mi.bundle import Bundle
 from edge_mi.cli.arguments import add_bundle, load_bundle
 from edge_mi.errors import GoldenMismatch, MissingDependency
+from edge_mi.figure_names import figure_name, question
 from edge_mi.golden import verify_golden
-from edge_mi.runners.base import available_runners, open_runner
-from edge_mi.terminal import metric_line, table
+from edge_mi.runners.choose import available_runners, open_runner
+from edge_mi.terminal import table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,16 +71,25 @@ def describe(bundle: Bundle) -> str:
     ]  # fmt: skip
 
     files = [[name, f"{entry.bytes:,}", entry.sha256[:16]] for name, entry in info.files.items()]
-    parts = [
-        info.notice,
-        "",
-        table(rows),
-        "",
-        table(files, header=["file", "bytes", "sha256"]),
-        "",
-        "FIGURES",
-    ]
-    parts += [f"  {metric.task}: {metric_line(metric)}" for metric in info.metrics]
+    parts = [info.notice, "", table(rows), "", table(files, header=["file", "bytes", "sha256"])]
+    shown = [metric for metric in info.metrics if metric.arithmetic == "int8"]
+    for source in dict.fromkeys(metric.source for metric in shown):
+        group = [
+            [
+                figure_name(m.name),
+                question(m.task),
+                f"{m.value:.3f}",
+                "-" if m.interval is None else f"{m.interval[0]:.3f} to {m.interval[1]:.3f}",
+                f"{m.n_positive}/{m.n}",
+            ]
+            for m in shown
+            if m.source == source
+        ]
+        parts += ["", f"INT8, {source}", table(group, header=["figure", "question", "value", "95 %", "MI/n"])]
+    if len(shown) < len(info.metrics):
+        parts.append(
+            f"({len(info.metrics) - len(shown)} more figures, of the float network and of age alone: --json)"
+        )
     return "\n".join(parts)
 
 

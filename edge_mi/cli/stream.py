@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import signal
 import sys
 import time
 from collections import Counter
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_mi.cli.arguments import add_bundle, add_lead, add_placement, add_runner, load_bundle
+from edge_mi.cli.stopping import Stopping
 from edge_mi.decision import REASONS, Decision
 from edge_mi.detector import Detector, Placement
 from edge_mi.errors import ConfigError, RecordError
@@ -97,17 +97,10 @@ def _replay(screen: _Screen, samples_mv: NDArray[np.floating], rate_hz: float, s
 
 
 async def _live(screen: _Screen, client: Any, args: argparse.Namespace) -> int:
-    stop = asyncio.Event()
-    caught: list[int] = []
-
-    def interrupt(number: int) -> None:
-        caught.append(number)
-        stop.set()
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interrupt, number)
-    async with client.PatchStream(args.device, link=args.link, stop=stop, on_event=screen.tell) as stream:
+    stopping = Stopping()
+    async with client.PatchStream(
+        args.device, link=args.link, stop=stopping.event, on_event=screen.tell
+    ) as stream:
         if screen.placement != "lead-i":
             screen.tell(
                 "a strap on the chest is not lead I, so nothing is judged; hold its electrodes to the right and left arm "
@@ -121,7 +114,7 @@ async def _live(screen: _Screen, client: Any, args: argparse.Namespace) -> int:
                 break
     screen.close()
     screen.end(stream.statistics)
-    return 128 + signal.SIGINT if caught else 0
+    return stopping.exit_code
 
 
 def _length_s(item: Item) -> float:

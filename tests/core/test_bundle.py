@@ -15,7 +15,7 @@ import pytest
 from edge_mi.bundle import GOLDEN, MODEL_JSON, ONNX_INT8, REQUIRED_FILES, TFLITE_INT8, Bundle
 from edge_mi.errors import BundleError, ConfigError, GoldenMismatch
 from edge_mi.golden import read_golden, verify_golden
-from edge_mi.runners.base import available_runners, open_runner
+from edge_mi.runners.choose import available_runners, open_runner
 from edge_mi.shipped import shipped_bundle
 
 

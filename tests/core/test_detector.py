@@ -18,7 +18,7 @@ from edge_mi.decision import REASONS, Decision
 from edge_mi.detector import Detector
 from edge_mi.errors import ConfigError, SignalError
 from edge_mi.records import read_record
-from edge_mi.runners.base import available_runners
+from edge_mi.runners.choose import available_runners
 from edge_mi.samples import Chunk, Gap, Item
 from edge_mi.shipped import shipped_bundle
 from edge_mi.sources import chunks_of

@@ -15,7 +15,7 @@ from edge_mi.checkpoint import Checkpoint
 from edge_mi.detector import quantise_input
 from edge_mi.errors import ConfigError, StoreError
 from edge_mi.metrics import auroc
-from edge_mi.runners.base import open_runner
+from edge_mi.runners.choose import open_runner
 from edge_mi.shipped import shipped_checkpoint
 from edge_mi.store import WindowStore
 

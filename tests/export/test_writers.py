@@ -26,7 +26,7 @@ from edge_mi.checkpoint import Checkpoint, Range
 from edge_mi.errors import CheckFailed, ExportDisagreement, OutputError
 from edge_mi.float_model import run_layers
 from edge_mi.netspec import patchnet
-from edge_mi.runners.base import open_runner
+from edge_mi.runners.choose import open_runner
 from edge_mi.runners.ort import OrtFloatRunner
 from edge_mi.shipped import shipped_bundle, shipped_checkpoint
 
