@@ -8,7 +8,7 @@ PIP := -m pip --disable-pip-version-check -q
 
 RESULTS := benchmarks/results
 
-.PHONY: demo python-fits test compat model figures bench-stream install-size clean
+.PHONY: demo python-fits test package compat model figures bench-stream install-size clean
 
 demo: $(DEMO)/.done
 	@$(DEMO)/bin/python -m edge_mi.benchmarks.demo
@@ -37,6 +37,15 @@ $(TEST)/.done: pyproject.toml $(CONSTRAINTS) | python-fits
 	$(TEST)/bin/python $(PIP) install torch==2.13.0
 	$(TEST)/bin/python $(PIP) install -c $(CONSTRAINTS) -e '.[tflite,onnx,ble,emulate,export,train,dev]'
 	@touch $@
+
+# the tests against the built wheel, the built sdist, and at the end the checkout again
+package: $(TEST)/.done
+	rm -rf build dist
+	$(TEST)/bin/python -m build --no-isolation
+	@code=0; for built in dist/*.whl dist/*.tar.gz; do echo "== $$built"; \
+	  $(TEST)/bin/python $(PIP) install --no-deps --no-build-isolation --force-reinstall $$built && \
+	  PYTHONSAFEPATH=1 $(TEST)/bin/pytest -q || code=1; done; \
+	$(TEST)/bin/python $(PIP) install --no-deps --no-build-isolation -e . && exit $$code
 
 # the model that ships, from PTB-XL in $$EDGE_MI_DATA (default ../shared/data): about 12 minutes on two cores
 model: $(TEST)/.done
