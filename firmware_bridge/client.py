@@ -100,7 +100,7 @@ class PatchStream:
                 self._scanner_backend, self._client_backend = radio.scanner, radio.client
             exits.push_async_callback(self._leave)
             await self._find()
-            await self._connect()
+            await self._unless_stopped(self._connect())
             self._exits = exits.pop_all()
         return self
 
@@ -269,7 +269,7 @@ class PatchStream:
         while not self._stop.is_set():
             try:
                 await self._find()
-                await self._connect()
+                await self._unless_stopped(self._connect())
             except PatchError as exc:
                 await self._drop_client()
                 if loop.time() + wait_s > give_up_s:
@@ -302,18 +302,19 @@ class PatchStream:
             with suppress(PatchError):
                 await self._call(client.disconnect(), "the disconnection")
 
-    async def _unless_stopped(self, search: Awaitable[_T]) -> _T | None:
-        searching = asyncio.ensure_future(search)
+    async def _unless_stopped(self, call: Awaitable[_T]) -> _T | None:
+        """The result of `call`, or None, and `call` cancelled, as soon as the user stops."""
+        calling = asyncio.ensure_future(call)
         stopping = asyncio.ensure_future(self._stop.wait())
         try:
-            await asyncio.wait((searching, stopping), return_when=asyncio.FIRST_COMPLETED)
-            return searching.result() if searching.done() else None
+            await asyncio.wait((calling, stopping), return_when=asyncio.FIRST_COMPLETED)
+            return calling.result() if calling.done() else None
         finally:
             stopping.cancel()
-            if not searching.done():
-                searching.cancel()
+            if not calling.done():
+                calling.cancel()
                 with suppress(asyncio.CancelledError):
-                    await searching
+                    await calling
 
     async def _call(self, call: Awaitable[_T], what: str, timeout_s: float | None = None) -> _T:
         """One call to the patch, with a timeout, its errors as PatchError."""
