@@ -20,7 +20,7 @@ from edge_mi.export.check_windows import check_records, check_windows
 from numpy.typing import NDArray
 
 from edge_mi.bundle import TFLITE_INT8, Bundle
-from edge_mi.detector import Detector, quantise_input
+from edge_mi.detector import Detector
 from edge_mi.golden import verify_golden
 from edge_mi.runners.choose import open_runner
 from edge_mi.shipped import shipped_bundle
@@ -36,11 +36,7 @@ def main() -> int:
     parser.add_argument("file", type=Path)
     args = parser.parse_args()
     bundle = Bundle.load(shipped_bundle())
-    windows = quantise_input(
-        check_windows(bundle.info.signal, bundle.info.net),
-        bundle.info.input.scale,
-        bundle.info.input.zero_point,
-    )
+    windows = bundle.info.input.quantise(check_windows(bundle.info.signal, bundle.info.net))
     if args.step == "write":
         np.savez(
             args.file,

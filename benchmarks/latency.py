@@ -16,7 +16,7 @@ from edge_mi import synthetic
 from edge_mi.alarm import AlarmLatch
 from edge_mi.bundle import Bundle
 from edge_mi.chain.chain import SignalChain
-from edge_mi.detector import Detector, quantise_input
+from edge_mi.detector import Detector
 from edge_mi.progress import Progress
 from edge_mi.quality import assess
 from edge_mi.runners.choose import available_runners, open_runner
@@ -58,7 +58,7 @@ def _runner_latency(bundle: Bundle, rounds: int) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     info = bundle.info
     windows_mv = rng.normal(scale=0.3, size=(16, info.net.window_samples))
-    windows = quantise_input(windows_mv, info.input.scale, info.input.zero_point)
+    windows = info.input.quantise(windows_mv)
     calls: dict[str, tuple[Callable[[Any], Any], Any]] = {}
     for name in available_runners():
         calls[name] = (open_runner(bundle, name).run, windows)
@@ -114,7 +114,7 @@ def _pipeline(bundle: Bundle, seconds: float) -> dict[str, list[float]]:
                 spent = dict.fromkeys(STAGES, 0)
                 continue
             start = clock()
-            quantised = quantise_input(window, info.input.scale, info.input.zero_point)
+            quantised = info.input.quantise(window)
             ready = clock()
             output = runner.run(quantised)
             done = clock()

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edge_mi import strict
 from edge_mi.alarm import AlarmConfig
@@ -27,6 +31,7 @@ ONNX_FP32: Final = "model.fp32.onnx"
 GOLDEN: Final = "golden.npz"
 REQUIRED_FILES: Final = (TFLITE_INT8, ONNX_INT8, ONNX_FP32, GOLDEN)
 MAX_FILE_BYTES: Final = 64 << 20
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +44,13 @@ class QuantParams:
     def __post_init__(self) -> None:
         if not self.scale > 0 or not -128 <= self.zero_point <= 127:
             raise ValueError(f"scale must be positive and zero_point within int8, found {self}")
+
+    def quantise(self, real: NDArray[np.float64]) -> NDArray[np.int8]:
+        """int8 of float64, any shape: half to even, held to -128..127."""
+        codes: NDArray[np.int8] = np.clip(np.rint(real / self.scale) + self.zero_point, -128, 127).astype(
+            np.int8
+        )
+        return codes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +87,12 @@ class BundleInfo:
             raise ValueError(f"schema {self.schema}, this version of edge-mi reads schema {SCHEMA}")
         if self.net.rate_hz != self.signal.rate_hz:
             raise ValueError(f"network at {self.net.rate_hz} Hz, signal chain at {self.signal.rate_hz} Hz")
+        if not self.notice.strip():
+            raise ValueError("the notice is empty; a bundle carries it to the user")
+        if self.alarm.on_count * self.net.hop_s > self.alarm.span_s:
+            raise ValueError(
+                f"{self.alarm.on_count} windows do not fit into an alarm span of {self.alarm.span_s:g} s"
+            )
         if self.alarm.span_s < 3 * self.net.window_s:
             raise ValueError(f"alarm span of {self.alarm.span_s} s is shorter than three windows")
         missing = [name for name in REQUIRED_FILES if name not in self.files]
@@ -129,7 +147,8 @@ class Bundle:
     def probability(self, logit: float) -> float:
         """Calibrated probability of a logit, rounded to 1e-6 so that every machine says the same."""
         calibration = self.info.calibration
-        return round(1.0 / (1.0 + math.exp(-(calibration.slope * logit + calibration.offset))), 6)
+        odds = math.exp(-abs(z := calibration.slope * logit + calibration.offset))
+        return round((1.0 if z >= 0 else odds) / (1.0 + odds), 6)
 
     def logit(self, output_int8: int) -> float:
         """The logit that an int8 output of the network stands for."""
@@ -137,8 +156,8 @@ class Bundle:
 
 
 def _read(folder: Path, name: str) -> bytes:
-    if Path(name).name != name or name.startswith("."):
-        raise BundleError(f"{folder / MODEL_JSON}: file name {name!r} leaves the bundle's folder")
+    if _FILE_NAME.fullmatch(name) is None:
+        raise BundleError(f"{folder / MODEL_JSON}: file name {name!a}; expected letters, digits and ._- only")
     file = folder / name
     try:
         if file.stat().st_size > MAX_FILE_BYTES:

@@ -17,8 +17,10 @@ from edge_mi.bundle import Bundle
 from edge_mi.chain.chain import nominal_rate_hz
 from edge_mi.decision import Decision, Reason, State
 from edge_mi.errors import ConfigError, SignalError
+from edge_mi.golden import check_runner
+from edge_mi.hop_clock import HopClock
 from edge_mi.quality import Quality, assess
-from edge_mi.runners.base import Int8Array, Runner
+from edge_mi.runners.base import Runner
 from edge_mi.runners.choose import open_runner
 from edge_mi.samples import Chunk, FloatArray, Gap, Item
 from edge_mi.segment import Due, Segment
@@ -37,25 +39,16 @@ class Answer:
 
 
 @dataclass(slots=True)
-class _GapState:
-    start_index: int
-    start_s: float
-    cause: str
-    missing: int = 0
-    told: int = 0
-
-
-@dataclass(slots=True)
 class _State:
     """All that changes while a stream runs; copied whole by `snapshot`."""
 
     latch: AlarmLatch
     rate_hz: int | None = None
     segment: Segment | None = None
-    gap: _GapState | None = None
     next_index: int | None = None
+    clock: HopClock | None = None
     before: Reason = "warming_up"
-    anchors: list[tuple[int, float]] = field(default_factory=list)
+    anchors: list[tuple[int, float, float]] = field(default_factory=list)
 
 
 class Detector:
@@ -63,7 +56,8 @@ class Detector:
 
     runner: a name (`auto`, `litert`, `litert-ref`, `ort`) or an open runner. placement: `chest` for a strap
     worn as a strap, which is not lead I: every window is then undetermined. operating_point: its name; the
-    bundle's default otherwise. Raises what `open_runner` raises, and ConfigError for unknown names.
+    bundle's default otherwise. Raises what `open_runner` raises, GoldenMismatch where the runner does not compute
+    what the bundle says, and ConfigError for unknown names.
     """
 
     def __init__(
@@ -80,6 +74,7 @@ class Detector:
         self.placement = placement
         self.operating_point = bundle.operating_point(operating_point)
         self.runner: Runner = open_runner(bundle, runner) if isinstance(runner, str) else runner
+        check_runner(bundle, self.runner)
         self._state = _State(latch=AlarmLatch(bundle.info.alarm))
 
     def push(self, item: Item) -> list[Decision]:
@@ -100,22 +95,35 @@ class Detector:
     def close_answers(self) -> list[Answer]:
         """As `close`, with logits."""
         answers = self._end_segment()
-        self._state = _State(latch=AlarmLatch(self.bundle.info.alarm))
+        state = self._state
+        if state.clock is not None and state.next_index is not None and state.anchors:
+            # the last stretch may have been too short for the chain to reach
+            index, t_s, stamp_hz = state.anchors[-1]
+            end_s = t_s + (state.next_index - index) / stamp_hz
+            for after_s in state.clock.passed(state.next_index, 0, self._most_in_a_gap):
+                answers.append(Answer(self._undetermined(end_s + after_s, state.before), None))
+        self._restart()
         return answers
 
     def stream(self, source: Iterable[Item]) -> Iterator[Decision]:
         """Decisions of a whole source, the last ones after its end."""
-        for item in source:
-            yield from self.push(item)
-        yield from self.close()
+        try:
+            for item in source:
+                yield from self.push(item)
+            yield from self.close()
+        finally:
+            self._restart()  # whoever stops listening early can begin another stream
 
     async def astream(self, source: AsyncIterable[Item]) -> AsyncIterator[Decision]:
         """As `stream`, for an asynchronous source."""
-        async for item in source:
-            for decision in self.push(item):
+        try:
+            async for item in source:
+                for decision in self.push(item):
+                    yield decision
+            for decision in self.close():
                 yield decision
-        for decision in self.close():
-            yield decision
+        finally:
+            self._restart()
 
     def snapshot(self) -> Any:
         """An opaque copy of the state of the stream, for `restore` on a detector of the same bundle."""
@@ -128,6 +136,9 @@ class Detector:
             raise ConfigError(f"a snapshot of {model_id}; this detector runs {self.bundle.model_id}")
         self._state = copy.deepcopy(state)
 
+    def _restart(self) -> None:
+        self._state = _State(latch=AlarmLatch(self.bundle.info.alarm))
+
     def _take_chunk(self, chunk: Chunk) -> list[Answer]:
         state = self._state
         rate_hz = nominal_rate_hz(self.bundle.info.signal, chunk.rate_hz)
@@ -138,9 +149,10 @@ class Detector:
                 f"a chunk starts at sample {chunk.index}, expected {state.next_index}; what is missing must come as a Gap"
             )
         state.rate_hz = rate_hz
+        state.clock = state.clock or HopClock(self.bundle.info.net, rate_hz, chunk.index)
         state.next_index = chunk.index + len(chunk.samples_mv)
         kept = state.anchors if state.segment is not None else []
-        state.anchors = [*kept, (chunk.index, chunk.t_s)]
+        state.anchors = [*kept, (chunk.index, chunk.t_s, chunk.rate_hz)]
         answers: list[Answer] = []
         finite = np.isfinite(chunk.samples_mv)
         edges = np.flatnonzero(np.diff(finite)) + 1
@@ -149,7 +161,7 @@ class Detector:
             if finite[first]:
                 answers += self._take_samples(chunk.index + first, chunk.samples_mv[first : first + n])
             else:
-                answers += self._miss(chunk.index + first, chunk.t_s + first / rate_hz, n, "not_finite")
+                answers += self._miss(chunk.index + first, chunk.t_s + first / chunk.rate_hz, n, "not_finite")
         return answers
 
     def _take_samples(self, index: int, samples_mv: FloatArray) -> list[Answer]:
@@ -157,8 +169,15 @@ class Detector:
         assert state.rate_hz is not None
         if state.segment is None:
             info = self.bundle.info
-            state.segment = Segment(info.signal, info.net, state.rate_hz, index, state.before)
-            state.gap = None
+            assert state.clock is not None
+            state.segment = Segment(
+                info.signal,
+                info.net,
+                state.rate_hz,
+                start_index=index,
+                first_due=state.clock.begin(index),
+                before=state.before,
+            )
         return self._judge_all(state.segment, state.segment.push(samples_mv))
 
     def _take_gap(self, gap: Gap) -> list[Answer]:
@@ -166,7 +185,7 @@ class Detector:
         if gap.n_samples is None:
             answers = self._end_segment()
             state.latch.forget()
-            state.before, state.next_index, state.gap, state.anchors = "gap", None, None, []
+            state.before, state.next_index, state.clock, state.anchors = "gap", None, None, []
             return [*answers, Answer(self._undetermined(gap.t_s, "gap"), None)]
         if state.next_index is None or state.rate_hz is None:  # nothing was heard yet
             state.before = "gap"
@@ -176,22 +195,22 @@ class Detector:
         return self._miss(index, gap.t_s, gap.n_samples, gap.cause)
 
     def _miss(self, index: int, t_s: float, n: int, cause: str) -> list[Answer]:
-        """Undetermined answers for missing samples, one a hop, up to the span that the alarm looks back."""
-        state, net = self._state, self.bundle.info.net
+        """Undetermined answers, one a hop, for time in which nothing can be judged.
+
+        What a stretch of signal before the gap was too short to answer falls due here too, so that a link that
+        loses every second frame is not silent. A gap says so for as long as the alarm looks back.
+        """
+        state = self._state
         answers = self._end_segment()
-        if state.gap is None:
-            state.gap = _GapState(index, t_s, cause)
-        gap = state.gap
-        reason = state.before = _GAP_REASON.get(gap.cause, "gap")
-        gap.missing += n
-        most = int(self.bundle.info.alarm.span_s / net.hop_s)
-        assert state.rate_hz is not None
-        while (
-            gap.told < most and gap.missing * net.rate_hz >= (gap.told + 1) * net.hop_samples * state.rate_hz
-        ):
-            gap.told += 1
-            answers.append(Answer(self._undetermined(gap.start_s + gap.told * net.hop_s, reason), None))
+        reason = state.before = _GAP_REASON.get(cause, "gap")
+        assert state.clock is not None
+        for after_s in state.clock.passed(index, n, self._most_in_a_gap):
+            answers.append(Answer(self._undetermined(t_s + after_s, reason), None))
         return answers
+
+    @property
+    def _most_in_a_gap(self) -> int:
+        return int(self.bundle.info.alarm.span_s / self.bundle.info.net.hop_s)
 
     def _end_segment(self) -> list[Answer]:
         segment = self._state.segment
@@ -202,6 +221,9 @@ class Detector:
         return answers
 
     def _judge_all(self, segment: Segment, due: list[Due]) -> list[Answer]:
+        if due:
+            assert self._state.clock is not None
+            self._state.clock.answered(len(due))
         return [self._judge(segment, item) for item in due]
 
     def _judge(self, segment: Segment, due: Due) -> Answer:
@@ -215,7 +237,7 @@ class Detector:
         quality = assess(due.raw, self._state.rate_hz, due.window, info.net.rate_hz, info.quality)
         if quality.reason is not None:
             return Answer(self._undetermined(t_s, quality.reason, quality), None)
-        logit = self.bundle.logit(int(self.runner.run(self.quantise(due.window))[0]))
+        logit = self.bundle.logit(int(self.runner.run(self.bundle.info.input.quantise(due.window))[0]))
         probability = self.bundle.probability(logit)
         positive = probability >= self.operating_point.threshold
         latched = self._state.latch.step(t_s, positive)
@@ -233,10 +255,6 @@ class Detector:
             logit,
         )
 
-    def quantise(self, window_mv: FloatArray) -> Int8Array:
-        """The model's int8 input (n,) for a filtered window float64 (n,), millivolts."""
-        return quantise_input(window_mv, self.bundle.info.input.scale, self.bundle.info.input.zero_point)
-
     def _undetermined(self, t_s: float, reason: Reason, quality: Quality | None = None) -> Decision:
         return Decision(
             t_s=round(t_s, 6),
@@ -250,16 +268,9 @@ class Detector:
 
     def _time_of(self, start_index: int, end: tuple[int, int]) -> float:
         """Sensor time of a window's end, by the stamp of the chunk that holds the window's last sample."""
-        anchors, rate_hz = self._state.anchors, self._state.rate_hz
-        assert rate_hz is not None
+        anchors = self._state.anchors
         last_sample = start_index + (end[0] - 1) // end[1]
         while len(anchors) > 1 and anchors[1][0] <= last_sample:
             anchors.pop(0)
-        index, t_s = anchors[0]
-        return round(t_s + (start_index - index + end[0] / end[1]) / rate_hz, 6)
-
-
-def quantise_input(window_mv: FloatArray, scale: float, zero_point: int) -> Int8Array:
-    """int8 (n,) of float64 (n,), half to even, held to -128..127."""
-    codes: Int8Array = np.clip(np.rint(window_mv / scale) + zero_point, -128, 127).astype(np.int8)
-    return codes
+        index, t_s, stamp_hz = anchors[0]
+        return round(t_s + (start_index - index + end[0] / end[1]) / stamp_hz, 6)

@@ -13,16 +13,25 @@ from pathlib import Path
 from edge_mi.errors import OutputError
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Write `content` to `path`, replacing what is there. Raises OutputError where that cannot be done."""
+def write_file(path: Path, content: bytes, *, mode: int | None = None) -> None:
+    """Write `content` to `path`, replacing what is there; a device or pipe is written to.
+
+    mode: permissions of a new file (default: what the umask leaves); one that is replaced hands down its own.
+    Raises OutputError where that cannot be done.
+    """
     temporary: str | None = None
     try:
+        path = path.resolve()
+        if path.exists() and not path.is_file() and not path.is_dir():
+            path.write_bytes(content)
+            return
+        permissions = path.stat().st_mode & 0o777 if path.exists() else mode or 0o666 & ~_umask()
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
+        Path(temporary).chmod(permissions)
         Path(temporary).replace(path)
         temporary = None
         sync_folder(path.parent)
@@ -34,16 +43,21 @@ def write_file(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def new_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
+def new_folder(path: Path, *, mark: str, force: bool = False) -> Iterator[Path]:
     """Yield an empty sibling of `path` that takes its place when the block ends, and vanishes if it fails.
 
-    Raises OutputError where `path` exists and `force` is not set, or where it cannot be written.
+    With `force` a folder is replaced that is empty or holds a file named `mark`, by which ours are known.
+    Raises OutputError where `path` exists otherwise, or where it cannot be written.
     """
     path = Path(os.path.abspath(path))  # noqa: PTH100  resolve() would follow a link that force must replace
     if (path.exists() or path.is_symlink()) and not force:
         raise OutputError(f"{path} exists; choose another folder or add --force")
     if path.is_symlink() or (path.exists() and not path.is_dir()):
         raise OutputError(f"{path} is not a folder; choose another name")
+    if path.is_dir() and not (path / mark).is_file() and next(path.iterdir(), None) is not None:
+        raise OutputError(
+            f"{path} holds other things than what is written here (no {mark}); choose another folder"
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
@@ -67,17 +81,18 @@ def _publish(work: Path, path: Path) -> None:
             finally:
                 os.close(handle)
     sync_folder(work)
-    work.chmod(0o755)
+    work.chmod(0o777 & ~_umask())
     if path.exists():
         old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
         path.rename(old / path.name)
         try:
             work.rename(path)
-        except OSError:
-            (old / path.name).rename(path)
+        except BaseException:  # an interruption too: one of the two is always there
+            if not path.exists():
+                (old / path.name).rename(path)
+            old.rmdir()
             raise
-        finally:
-            shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
     else:
         work.rename(path)
     sync_folder(path.parent)
@@ -93,6 +108,13 @@ def sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(handle)
+
+
+def _umask() -> int:
+    """The process's umask, which can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def _output_error(path: Path, exc: OSError) -> OutputError:

@@ -28,6 +28,13 @@ class QualityLimits:
     wrong_gain_span_mv: float
     min_quality: float
 
+    def __post_init__(self) -> None:
+        spans = (self.flat_run_s, self.saturated_s, self.noise_span_mv, self.wrong_gain_span_mv)
+        if not (min(spans) > 0 and self.flat_span_mv >= 0 and self.saturated_mv >= 0):
+            raise ValueError(f"quality limits are times and voltages above 0, found {self}")
+        if not 0 <= self.min_quality <= 1:
+            raise ValueError(f"min_quality lies between 0 and 1, found {self.min_quality}")
+
 
 @dataclass(frozen=True, slots=True)
 class Quality:

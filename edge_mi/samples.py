@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -21,7 +22,7 @@ class Chunk:
     samples_mv: float, shape (n,), millivolts; a missing sample is NaN.
     rate_hz: the nominal rate, fixed for the whole stream (an estimated rate moves only t_s).
     index: the sensor's own number of the first sample; samples lost in a gap are counted.
-    Raises SignalError for another shape, no samples, or a rate that is not positive.
+    Raises SignalError for another shape, no samples, or a rate that is not positive, or a time that is none.
     """
 
     t_s: float
@@ -33,7 +34,11 @@ class Chunk:
         samples = np.asarray(self.samples_mv, dtype=np.float64)
         if samples.ndim != 1 or samples.size == 0:
             raise SignalError(f"a chunk holds one row of samples, found shape {samples.shape}")
-        if not self.rate_hz > 0:
+        if not (math.isfinite(self.t_s) and self.index >= 0):
+            raise SignalError(
+                f"a chunk starts at t_s {self.t_s} and index {self.index}; expected numbers, index from 0"
+            )
+        if not (math.isfinite(self.rate_hz) and self.rate_hz > 0):
             raise SignalError(f"a chunk needs a positive rate, found {self.rate_hz} Hz")
         object.__setattr__(self, "samples_mv", samples)
 
@@ -52,6 +57,8 @@ class Gap:
     cause: str
 
     def __post_init__(self) -> None:
+        if not math.isfinite(self.t_s):
+            raise SignalError(f"a gap starts at t_s {self.t_s}; expected a number")
         if self.n_samples is not None and self.n_samples < 1:
             raise SignalError(f"a gap has at least one sample, found {self.n_samples}")
 

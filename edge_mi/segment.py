@@ -31,27 +31,32 @@ class Due:
 class Segment:
     """Samples without a gap: the chain starts with its first and ends with its last.
 
-    `start_index` is the sensor's number of the first sample, `before` the reason for the windows that are
-    due before there is enough signal.
+    `start_index` is the sensor's number of the first sample, `first_due` the position of the first decision in
+    samples at the model's rate, `before` the reason for those that are due before there is enough signal.
     """
 
     def __init__(
-        self, design: SignalDesign, net: NetSpec, rate_hz: float, start_index: int, before: Reason
+        self,
+        design: SignalDesign,
+        net: NetSpec,
+        rate_hz: float,
+        *,
+        start_index: int,
+        first_due: int,
+        before: Reason,
     ) -> None:
         self.start_index = start_index
         self.before: Reason = before
         self._chain = SignalChain(design, rate_hz)
-        self._window = RollingWindow(net.window_samples, net.hop_samples)
+        self._window = RollingWindow(net.window_samples, net.hop_samples, first_due)
         self._length = net.window_samples
         self._rates = (self._chain.nominal_rate_hz, net.rate_hz)
         self._raw: FloatArray = np.zeros(0)
         self._raw_start = 0
-        self.received = 0
 
     def push(self, samples_mv: FloatArray) -> list[Due]:
         """Decisions that finite samples, float64 (n,), make due."""
         self._raw = np.concatenate([self._raw, samples_mv])
-        self.received += len(samples_mv)
         return self._due(self._chain.push(samples_mv))
 
     def close(self) -> list[Due]:

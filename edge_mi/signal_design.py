@@ -13,6 +13,7 @@ from typing import Final
 
 TAP_BITS: Final = 20
 MV_BITS: Final = 14
+TAP_SUM_BITS: Final = 29
 SUPPORTED_RATES_HZ: Final = (100, 125, 128, 130, 200, 250, 256, 300, 360, 500, 512, 1000)
 RATE_TOLERANCE: Final = 0.02
 
@@ -63,6 +64,16 @@ class SignalDesign:
     def __post_init__(self) -> None:
         if len(self.fir) % 2 == 0 or self.fir != self.fir[::-1]:
             raise ValueError("band-pass taps must be odd in number and symmetric")
+        if len(self.fir) < 3 or not self.rate_hz > 0:
+            raise ValueError(
+                f"{len(self.fir)} band-pass taps at {self.rate_hz} Hz; expected 3 or more and a rate above 0"
+            )
+        for taps in (self.fir, *(resampler.taps for resampler in self.resamplers)):
+            # beyond it float64 could not hold every sum of taps and samples exactly
+            if sum(map(abs, taps)) >= 1 << TAP_SUM_BITS:
+                raise ValueError(
+                    f"taps of which the absolute values sum to 2^{TAP_SUM_BITS - TAP_BITS} or more"
+                )
         if sum(self.fir) != 0:
             raise ValueError("band-pass taps must sum to zero")
         for resampler in self.resamplers:

@@ -203,7 +203,14 @@ def check_patients(records: Sequence[StoredRecord]) -> None:
 
 
 def to_codes(signals_mv: NDArray[np.float64]) -> tuple[NDArray[np.int16], int]:
-    """Millivolts of any shape as int16 codes of 2^-12 mV, half to even, and how many had to be clipped."""
+    """Millivolts of any shape as int16 codes of 2^-12 mV, half to even, and how many had to be clipped.
+
+    Raises StoreError for a sample that is no number.
+    """
+    if not np.isfinite(signals_mv).all():
+        raise StoreError(
+            f"{int((~np.isfinite(signals_mv)).sum())} samples are not numbers; a store holds whole records"
+        )
     scaled = np.rint(signals_mv * float(CODES_PER_MV))
     clipped = int((np.abs(scaled) > LARGEST_CODE).sum())
     return np.clip(scaled, -LARGEST_CODE, LARGEST_CODE).astype(np.int16), clipped
@@ -227,7 +234,7 @@ def write_store(
     """
     check_patients(records)
     shape = (len(records), len(leads), samples_per_record)
-    with new_folder(path, force=force) as folder:
+    with new_folder(path, mark=_MANIFEST, force=force) as folder:
         clipped = _write_signals(folder / _SIGNALS, shape, records, signals_mv)
         lines = [json.dumps(strict.encode(record), allow_nan=False) for record in records]
         (folder / _RECORDS).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

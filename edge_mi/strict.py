@@ -47,7 +47,7 @@ def loads(text: str, kind: type[T]) -> T:
     Raises DocumentError where it is not JSON, a key is unknown or missing, or a value has another type.
     """
     try:
-        document = json.loads(text, parse_constant=_refuse_constant)
+        document = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_refuse_repetition)
     except ValueError as exc:
         raise DocumentError(f"not JSON: {exc}") from exc
     except RecursionError as exc:
@@ -57,6 +57,14 @@ def loads(text: str, kind: type[T]) -> T:
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not a JSON number")
+
+
+def _refuse_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"key {next(key for key in keys if keys.count(key) > 1)} is given twice")
+    return document
 
 
 def decode(document: Any, kind: type[T], where: str = "") -> T:
@@ -105,7 +113,7 @@ def _decode_dataclass(document: Any, kind: Any, where: str) -> Any:
         return kind(**values)
     except DocumentError:
         raise
-    except (ValueError, TypeError) as exc:
+    except (ValueError, TypeError, OverflowError) as exc:
         raise DocumentError(f"{where or 'document'}: {exc}") from exc
 
 
@@ -138,9 +146,13 @@ def _decode_tuple(document: Any, args: tuple[Any, ...], where: str) -> Any:
 
 def _decode_scalar(document: Any, kind: Any, where: str) -> Any:
     if kind is float and isinstance(document, (int, float)) and not isinstance(document, bool):
-        if not math.isfinite(document):
-            raise DocumentError(f"{where}: expected a finite number, found {document}")
-        return float(document)
+        try:
+            value = float(document)
+        except OverflowError:
+            value = math.inf
+        if not math.isfinite(value):
+            raise DocumentError(f"{where}: expected a finite number, found {_show(document)}")
+        return value
     if kind in (int, str, bool) and type(document) is kind:
         return document
     raise DocumentError(f"{where}: expected {kind.__name__}, found {_show(document)}")

@@ -8,17 +8,18 @@ from edge_mi.samples import FloatArray
 
 
 class RollingWindow:
-    """Windows of `length` samples, the first as soon as there are enough, then every `hop` samples.
+    """Windows of `length` samples, one every `hop` samples.
 
-    A position counts the samples of the segment up to and including the window's last. Positions before the
-    first window are on the same grid, so that a decision can be due where no window is yet.
+    A position counts the samples of the segment up to and including the window's last. `first` is the first
+    one that is due; by default such that a window ends as soon as there are enough samples. Positions before
+    the first window are on the same grid, so that a decision can be due where no window is yet.
     """
 
-    def __init__(self, length: int, hop: int) -> None:
+    def __init__(self, length: int, hop: int, first: int | None = None) -> None:
         self._length, self._hop = length, hop
         self._buffer: FloatArray = np.zeros(0)
         self._received = 0
-        self._next = length % hop or hop
+        self._next = first or length % hop or hop
 
     def push(self, samples: FloatArray) -> list[tuple[int, FloatArray | None]]:
         """(position, window) for each decision that `samples`, float64 (n,), make due.

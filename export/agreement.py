@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_mi.bundle import Bundle
-from edge_mi.detector import quantise_input
 from edge_mi.errors import ExportDisagreement
 from edge_mi.runners.base import Runner
 from edge_mi.runners.litert import LiteRtRunner
@@ -48,7 +47,7 @@ class PairAgreement:
 def measure_agreement(bundle: Bundle, net: QuantisedNet, windows_mv: FloatArray) -> dict[str, PairAgreement]:
     """Run everything on `windows_mv`, float64 (n, samples), and compare in pairs."""
     info = bundle.info
-    windows = quantise_input(windows_mv, info.input.scale, info.input.zero_point)
+    windows = info.input.quantise(windows_mv)
     outputs = {
         "litert": _run(LiteRtRunner(bundle), windows),
         "litert-ref": _run(LiteRtRunner(bundle, reference=True), windows),

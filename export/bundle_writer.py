@@ -66,7 +66,7 @@ def export_bundle(
     `out` exists (without `force`) or cannot be written.
     """
     net = quantise(checkpoint)
-    with new_folder(out, force=force) as work:
+    with new_folder(out, mark=MODEL_JSON, force=force) as work:
         content = {
             TFLITE_INT8: write_tflite(net),
             ONNX_INT8: write_onnx_int8(net),

@@ -6,7 +6,6 @@ import numpy as np
 
 from edge_mi.chain.chain import filter_segment
 from edge_mi.checkpoint import Checkpoint
-from edge_mi.detector import quantise_input
 from edge_mi.float_model import run_layers
 from edge_mi.golden import Golden
 from edge_mi.signal_design import MV_BITS
@@ -25,7 +24,7 @@ def make_golden(checkpoint: Checkpoint, net: QuantisedNet) -> Golden:
     records = [samples_mv for _, samples_mv in check_records()[::_EVERY]]
     filtered = np.stack([filter_segment(signal, SENSOR_HZ, samples_mv) for samples_mv in records])
     windows_mv = filtered[:, -spec.window_samples :]
-    windows = quantise_input(windows_mv, net.input.scale, net.input.zero_point)
+    windows = net.input.quantise(windows_mv)
     logits = run_layers(spec, checkpoint.weights, windows_mv)["head"][:, 0]
     return Golden(
         rate_hz=SENSOR_HZ,

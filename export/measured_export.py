@@ -13,7 +13,6 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from edge_mi.bundle import Bundle
 from edge_mi.checkpoint import Checkpoint, Metric
-from edge_mi.detector import quantise_input
 from edge_mi.errors import ConfigError, StoreError
 from edge_mi.metrics import Interval, bootstrap_auroc, bootstrap_auroc_difference
 from edge_mi.progress import Progress
@@ -78,7 +77,7 @@ def _measure(
     with Progress(len(windows), f"measuring fold {fold}") as progress:
         for i, record in enumerate(windows):
             for j, window in enumerate(record):
-                codes = quantise_input(window, info.input.scale, info.input.zero_point)
+                codes = info.input.quantise(window)
                 int8[i, j] = bundle.logit(int(runner.run(codes)[0]))
                 real[i, j] = reference.run(window.astype(np.float32))[0]
             progress.advance()

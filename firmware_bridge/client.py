@@ -88,7 +88,6 @@ class PatchStream:
         self._device: Any = None
         self._client: Any = None
         self._session = H10Session()
-        self._warned_of_rate = False
 
     async def __aenter__(self) -> PatchStream:
         require("bleak", extra="ble")
@@ -96,11 +95,13 @@ class PatchStream:
             if self._link is not None:
                 from .virtual_link import VirtualLink
 
-                radio = await exits.enter_async_context(VirtualLink(self._link))
-                self._scanner_backend, self._client_backend = radio.scanner, radio.client
+                radio = VirtualLink(self._link)
+                if await self._unless_stopped(exits.enter_async_context(radio)) is not None:
+                    self._scanner_backend, self._client_backend = radio.scanner, radio.client
             exits.push_async_callback(self._leave)
-            await self._find()
-            await self._unless_stopped(self._connect())
+            if not self._stop.is_set():
+                await self._find()
+                await self._unless_stopped(self._connect())
             self._exits = exits.pop_all()
         return self
 
@@ -130,7 +131,8 @@ class PatchStream:
                 await self._reconnect()
                 timeout = self._timeouts.first_frame
             elif kind == "control":
-                await self._on_control(data)
+                if not await self._on_control(data):
+                    continue  # the link broke; the queue says so next
                 if self._session.state == "stopped_by_device":
                     self._tell("the patch ended the measurement")
                     return
@@ -149,10 +151,10 @@ class PatchStream:
             return []
         items = self._integrity.push(frame)
         wrong = self._integrity.wrong_rate_hz
-        if wrong is not None and not self._warned_of_rate:
-            self._warned_of_rate = True
-            self._tell(
-                f"the patch's clock says {wrong:.1f} Hz, expected {RATE_HZ} Hz within 2 %: its frames may be cut"
+        if wrong is not None:
+            raise PatchError(
+                f"the patch's clock says {wrong:.1f} Hz, expected {RATE_HZ} Hz within 2 %: samples are missing inside "
+                "its frames, and an ECG spliced from them is not judged; use a link with larger packets"
             )
         return items
 
@@ -176,10 +178,18 @@ class PatchStream:
             getting.cancel()
             stopping.cancel()
 
-    async def _on_control(self, data: bytes) -> None:
+    async def _on_control(self, data: bytes) -> bool:
+        """Go on with the dialogue; False where the link broke under it. Raises PatchError for a refusal."""
         command = self._session.on_control_point(data)
-        if command is not None:
+        if command is None:
+            return True
+        try:
             await self._call(self._client.write_gatt_char(CONTROL_POINT, command, response=True), "the start")
+        except PatchError:
+            if self._client.is_connected:
+                raise
+            return False
+        return True
 
     async def _find(self) -> None:
         bleak, errors = require("bleak", extra="ble"), require("bleak.exc", extra="ble")
@@ -227,8 +237,12 @@ class PatchStream:
             **options,
         )
         await self._call(self._client.connect(), "the connection", self._timeouts.connect)
-        data = self._client.services.get_characteristic(DATA) if self._client.services else None
-        if data is None or self._client.services.get_characteristic(CONTROL_POINT) is None:
+        try:
+            services = self._client.services
+        except require("bleak.exc", extra="ble").BleakError as exc:
+            raise PatchError(f"the link broke at once: {_short(exc)}") from exc
+        data = services.get_characteristic(DATA)
+        if data is None or services.get_characteristic(CONTROL_POINT) is None:
             raise PatchError(
                 f"{self._device.name or self._wanted} has no service {SERVICE}; only the Polar H10 can be streamed so far"
             )
@@ -281,7 +295,7 @@ class PatchStream:
                     await asyncio.wait_for(self._stop.wait(), wait_s)
                 wait_s = min(2 * wait_s, self._timeouts.longest_backoff)
             else:
-                self.statistics.reconnects += 1
+                self.statistics.reconnects += not self._stop.is_set()
                 return
 
     async def _leave(self) -> None:

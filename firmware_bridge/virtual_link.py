@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Any, Final
 
 from bleak.backends.characteristic import BleakGATTCharacteristic
@@ -21,6 +22,7 @@ from edge_mi.optional import require
 
 CENTRAL_ADDRESS: Final = "C0:C1:C2:C3:C4:C5"
 ASKED_MTU: Final = 517  # what BlueZ asks for
+POWER_ON_S: Final = 10.0
 _BASE_UUID = "{:08x}-0000-1000-8000-00805f9b34fb"
 _UUID_LISTS = {2: 2, 3: 2, 6: 16, 7: 16}  # advertising structure -> bytes of one UUID
 _PROPERTIES = (
@@ -45,7 +47,7 @@ class VirtualLink:
 
     def __init__(self, link: str) -> None:
         self._path = socket_path(link)
-        self._transport: Any = None
+        self._exits = AsyncExitStack()
         self.scanner: type[BaseBleakScanner]
         self.client: type[BaseBleakClient]
 
@@ -53,20 +55,28 @@ class VirtualLink:
         transport = require("bumble.transport", extra="emulate")
         device, hci = require("bumble.device", extra="emulate"), require("bumble.hci", extra="emulate")
         try:
-            self._transport = await transport.open_transport(f"unix-client:{self._path}")
+            opened = await transport.open_transport(f"unix-client:{self._path}")
         except OSError as exc:
             raise DeviceNotFound(
                 f"nothing listens at {self._path} ({exc.strerror or exc}): start edge-mi emulate with the same --link first"
             ) from exc
-        central = device.Device.with_hci(
-            "edge-mi", hci.Address(CENTRAL_ADDRESS), self._transport.source, self._transport.sink
-        )
-        await central.power_on()
-        self.bind(central)
+        async with AsyncExitStack() as exits:
+            exits.push_async_callback(opened.close)
+            central = device.Device.with_hci(
+                "edge-mi", hci.Address(CENTRAL_ADDRESS), opened.source, opened.sink
+            )
+            try:
+                await asyncio.wait_for(_checked(central.power_on()), POWER_ON_S)
+            except (TimeoutError, BleakError) as exc:
+                raise DeviceNotFound(
+                    f"what listens at {self._path} does not answer as a Bluetooth controller: is it edge-mi emulate?"
+                ) from exc
+            self.bind(central)
+            self._exits = exits.pop_all()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._transport.close()
+        await self._exits.aclose()
 
     def bind(self, central: Any) -> None:
         """Make the two classes for a bumble device that is powered on."""

@@ -21,7 +21,7 @@ from edge_mi.cli.arguments import add_bundle, add_lead, add_placement, add_runne
 from edge_mi.cli.stopping import Stopping
 from edge_mi.decision import REASONS, Decision
 from edge_mi.detector import Detector, Placement
-from edge_mi.errors import ConfigError, RecordError
+from edge_mi.errors import ConfigError, PatchError, RecordError
 from edge_mi.notice import NOTICE
 from edge_mi.records import read_record
 from edge_mi.samples import Chunk, FloatArray, Gap, Item
@@ -107,11 +107,17 @@ async def _live(screen: _Screen, client: Any, args: argparse.Namespace) -> int:
                 "and say --placement lead-i"
             )
         items: AsyncIterator[Item] = aiter(stream)
-        async for item in items:
-            arrived = time.monotonic()
-            screen.take(item, arrived)
-            if args.seconds is not None and item.t_s + _length_s(item) >= args.seconds:
-                break
+        try:
+            async for item in items:
+                arrived = time.monotonic()
+                screen.take(item, arrived)
+                if args.seconds is not None and item.t_s + _length_s(item) >= args.seconds:
+                    break
+        except PatchError:
+            # what was heard until the patch was lost for good is still worth its page
+            screen.close()
+            screen.end(stream.statistics)
+            raise
     screen.close()
     screen.end(stream.statistics)
     return stopping.exit_code

@@ -44,9 +44,10 @@ def write_wfdb(
         f"{name}.dat 16 {gain_per_mv:.12g}(0)/mV 16 0 {codes[i, 0]} {_signed(int(sums[i]))} 0 {lead}".rstrip()
         for i, lead in enumerate(leads)
     ]
-    write_file(folder / f"{name}.dat", np.ascontiguousarray(codes.T).astype("<i2").tobytes())
+    # a recording is somebody's health: for its owner only
+    write_file(folder / f"{name}.dat", np.ascontiguousarray(codes.T).astype("<i2").tobytes(), mode=0o600)
     header = folder / f"{name}.hea"
-    write_file(header, ("\n".join(lines) + "\n").encode())
+    write_file(header, ("\n".join(lines) + "\n").encode(), mode=0o600)
     return header
 
 

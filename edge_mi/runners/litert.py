@@ -56,6 +56,13 @@ class LiteRtRunner:
                 raise BundleError(
                     f"{bundle.path / TFLITE_INT8}: {role} is {kind} {found}, model.json says int8 {expected[role]}"
                 )
+            scale, zero_point = tensor["quantization"]
+            params = bundle.info.input if role == "input" else bundle.info.output
+            if np.float32(scale) != np.float32(params.scale) or zero_point != params.zero_point:
+                raise BundleError(
+                    f"{bundle.path / TFLITE_INT8}: {role} has scale {scale:g} and zero point {zero_point}, model.json says "
+                    f"{params.scale:g} and {params.zero_point}"
+                )
             indices.append(int(tensor["index"]))
         return indices[0], indices[1]
 

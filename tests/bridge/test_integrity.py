@@ -101,19 +101,19 @@ def test_an_old_frame_that_comes_again_is_dropped() -> None:
     assert (statistics.duplicate_frames, statistics.restarts) == (1, 0)
 
 
-@pytest.mark.parametrize("kept", [29, 50, 63])
+@pytest.mark.parametrize("kept", [29, 50, 63, 68, 72])
 def test_a_frame_that_was_cut_leaves_its_gap_behind_it(kept: int) -> None:
-    frames = sensor(10)
-    frames[4] = EcgFrame(frames[4].stamp_ns, frames[4].samples_uv[:kept])
+    frames = sensor(20)
+    frames[14] = EcgFrame(frames[14].stamp_ns, frames[14].samples_uv[:kept])
     items, _ = listen(frames)
-    assert account(items) == 730
-    chunk, gap = items[4], items[5]
+    assert account(items) == 1460
+    chunk, gap = items[14], items[15]
     assert isinstance(chunk, Chunk)
     assert isinstance(gap, Gap)
-    assert chunk.t_s == pytest.approx(4 * N / 130, abs=1e-6)
+    assert chunk.t_s == pytest.approx(14 * N / 130, abs=1e-6)
     assert gap.n_samples == N - kept
-    assert gap.t_s == pytest.approx((4 * N + kept) / 130, abs=1e-6)
-    assert chunk.samples_mv[0] == pytest.approx(4 * N / 1000)
+    assert gap.t_s == pytest.approx((14 * N + kept) / 130, abs=1e-6)
+    assert chunk.samples_mv[0] == pytest.approx(14 * N / 1000)
 
 
 def test_values_stay_at_their_index_through_every_kind_of_loss() -> None:
@@ -160,6 +160,52 @@ def test_a_link_that_cuts_every_frame_betrays_itself_by_the_rate() -> None:
     for frame in sensor(200):
         stream.push(EcgFrame(frame.stamp_ns, frame.samples_uv[:70]))
     assert stream.wrong_rate_hz == pytest.approx(130 * 70 / 73, rel=1e-3)
+
+
+@pytest.mark.parametrize(("every", "cut"), [(2, 5), (5, 2), (3, 1)])
+def test_frames_that_are_cut_again_and_again_are_all_counted(every: int, cut: int) -> None:
+    frames = sensor(400)
+    for i in range(20, 400, every):
+        frames[i] = EcgFrame(frames[i].stamp_ns, frames[i].samples_uv[: N - cut])
+    items, statistics = listen(frames)
+    assert account(items) == 400 * N
+    assert statistics.samples_lost == cut * len(range(20, 400, every))
+
+
+def test_frames_of_72_among_those_of_73_are_no_gap() -> None:
+    sizes = [72 if i % 7 == 3 else 73 for i in range(300)]
+    ends = np.cumsum(sizes)
+    for rate_hz in (128.0, 130.0, 132.0):
+        frames = [
+            EcgFrame(START_NS + round((end - 1) * 1e9 / rate_hz), np.arange(end - n, end, dtype=np.int32))
+            for n, end in zip(sizes, ends, strict=True)
+        ]
+        items, statistics = listen(frames)
+        assert account(items) == ends[-1]
+        assert statistics.gaps == 0
+
+
+def test_a_crystal_that_warms_up_makes_no_gap() -> None:
+    rate_hz = 130 * (1 + 50e-6 * np.sin(np.arange(20_000) / 3000))
+    stamps = np.cumsum(N / rate_hz)
+    frames = [
+        EcgFrame(START_NS + round(t * 1e9), np.arange(i * N, (i + 1) * N, dtype=np.int32))
+        for i, t in enumerate(stamps)
+    ]
+    items, statistics = listen(frames)
+    assert statistics.gaps == 0
+    last = items[-1]
+    assert isinstance(last, Chunk)
+    assert last.t_s == pytest.approx(stamps[-1] - stamps[0], abs=1e-3)
+
+
+def test_time_never_runs_backwards_at_a_restart() -> None:
+    before = sensor(90, rate_hz=127.5)
+    items, _ = listen(before + sensor(5, rate_hz=127.5, start_ns=1))
+    times = [item.t_s for item in items]
+    assert times == sorted(times)
+    gap = next(item for item in items if isinstance(item, Gap))
+    assert gap.t_s == pytest.approx(90 * N / 127.5, abs=0.02)
 
 
 def test_a_jump_of_a_few_milliseconds_is_no_gap() -> None:

@@ -71,7 +71,7 @@ def test_a_missing_file_is_named(copy: Path, name: str) -> None:
         (lambda d: d["input"].update(zero_point=300), "zero_point within int8"),
         (lambda d: d.update(schema=99), "schema 99, this version of edge-mi reads schema 1"),
         (lambda d: d.pop("calibration"), "missing key calibration"),
-        (lambda d: d["alarm"].update(span_s=5), "shorter than three windows"),
+        (lambda d: d["alarm"].update(span_s=25), "shorter than three windows"),
         (lambda d: d.update(default_operating_point="none"), "default operating point none"),
         (lambda d: d["net"].update(window_samples=984), "is not 223"),
         (lambda d: d["files"].pop(GOLDEN), "files lacks golden.npz"),
@@ -96,7 +96,7 @@ def test_garbage_in_place_of_the_document_is_refused(copy: Path, content: bytes)
 @pytest.mark.parametrize("name", ["../secret", "/etc/hostname", ".hidden"])
 def test_a_file_name_that_leaves_the_folder_is_refused(copy: Path, name: str) -> None:
     edit(copy, lambda d: d["files"].update({name: {"bytes": 1, "sha256": "0"}}))
-    with pytest.raises(BundleError, match="leaves the bundle's folder"):
+    with pytest.raises(BundleError, match="expected letters, digits"):
         Bundle.load(copy)
 
 

@@ -134,7 +134,53 @@ def test_a_long_gap_says_so_once_a_hop_and_not_forever() -> None:
     ]
     gaps = [d for d in decisions(items) if d.reason == "gap"]
     assert len(gaps) == int(bundle().info.alarm.span_s / bundle().info.net.hop_s)
-    assert [d.t_s for d in gaps[:3]] == [12.0, 13.0, 14.0]
+    # they go on where the last decision was due, one a hop
+    assert [d.t_s for d in gaps[:3]] == [11.83, 12.83, 13.83]
+
+
+@pytest.mark.parametrize("lost", [2, 3, 4, 5, 6, 9])
+def test_a_link_that_loses_every_nth_frame_is_not_silent(lost: int) -> None:
+    samples, items, index = ecg(130, 120.0), [], 0
+    for i in range(0, len(samples) - 73, 73):
+        if i // 73 % lost == 1:
+            items.append(Gap(t_s=i / 130, n_samples=73, cause="lost"))
+        else:
+            items.append(Chunk(t_s=i / 130, samples_mv=samples[i : i + 73], rate_hz=130, index=i))
+        index = i + 73
+    found = decisions(items)
+    times = np.array([d.t_s for d in found])
+    assert len(found) == int(index / 130 - 0.83) + 1
+    assert np.diff(times) == pytest.approx(1.0, abs=0.0101)  # a sample at the model's rate
+
+
+@pytest.mark.parametrize("rate_hz", [127.5, 130.0, 132.5])
+def test_stamps_of_a_real_clock_give_the_same_times_in_any_chunking(rate_hz: float) -> None:
+    samples = ecg(130, 30.0)
+    ends = []
+    for step in (73, 1300, 3900):
+        items = [
+            Chunk(t_s=i / rate_hz, samples_mv=samples[i : i + step], rate_hz=rate_hz, index=i)
+            for i in range(0, len(samples), step)
+        ]
+        ends.append([d.t_s for d in decisions(items)])
+    assert ends[0] == pytest.approx(ends[1], abs=2e-6)
+    assert ends[0] == pytest.approx(ends[2], abs=2e-6)
+
+
+def test_whoever_stops_listening_early_can_begin_again() -> None:
+    detector = Detector(bundle())
+    items = split(ecg(130, 20.0), 130, [500])
+    for _ in detector.stream(items):
+        break
+    assert list(detector.stream(items)) == decisions(items)
+
+
+@pytest.mark.parametrize("t_s", [float("nan"), float("inf")])
+def test_a_time_that_is_none_is_an_error(t_s: float) -> None:
+    with pytest.raises(SignalError, match="t_s"):
+        Chunk(t_s=t_s, samples_mv=np.zeros(5), rate_hz=130, index=0)
+    with pytest.raises(SignalError, match="t_s"):
+        Gap(t_s=t_s, n_samples=5, cause="lost")
 
 
 def test_a_restart_of_the_sensor_opens_a_new_segment() -> None:

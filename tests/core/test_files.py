@@ -45,7 +45,7 @@ def test_a_missing_folder_is_one_line(tmp_path: Path) -> None:
 
 def test_a_folder_appears_when_the_block_ends(tmp_path: Path) -> None:
     target = tmp_path / "a" / "out"
-    with new_folder(target) as work:
+    with new_folder(target, mark="old") as work:
         (work / "f").write_bytes(b"1")
         assert not target.exists()
     assert names(target) == ["f"]
@@ -55,7 +55,7 @@ def test_a_folder_appears_when_the_block_ends(tmp_path: Path) -> None:
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_nothing_is_left_of_a_block_that_fails(tmp_path: Path, error: type[BaseException]) -> None:
     def write_and_fail() -> None:
-        with new_folder(tmp_path / "out") as work:
+        with new_folder(tmp_path / "out", mark="old") as work:
             (work / "f").write_bytes(b"1")
             raise error
 
@@ -68,10 +68,13 @@ def test_an_existing_folder_is_kept_without_force_and_replaced_with_it(tmp_path:
     target = tmp_path / "out"
     target.mkdir()
     (target / "old").touch()
-    with pytest.raises(OutputError, match="exists; choose another folder or add --force"), new_folder(target):
+    with (
+        pytest.raises(OutputError, match="exists; choose another folder or add --force"),
+        new_folder(target, mark="old"),
+    ):
         pass
     assert names(target) == ["old"]
-    with new_folder(target, force=True) as work:
+    with new_folder(target, mark="old", force=True) as work:
         (work / "new").touch()
     assert names(target) == ["new"]
     assert names(tmp_path) == ["out"]
@@ -81,14 +84,17 @@ def test_a_failing_block_keeps_the_folder_that_force_would_replace(tmp_path: Pat
     target = tmp_path / "out"
     target.mkdir()
     (target / "old").touch()
-    with pytest.raises(ValueError, match="stop"), new_folder(target, force=True):
+    with pytest.raises(ValueError, match="stop"), new_folder(target, mark="old", force=True):
         raise ValueError("stop")
     assert names(target) == ["old"]
 
 
 def test_a_file_in_the_way_is_refused_even_with_force(tmp_path: Path) -> None:
     (tmp_path / "out").touch()
-    with pytest.raises(OutputError, match="is not a folder"), new_folder(tmp_path / "out", force=True):
+    with (
+        pytest.raises(OutputError, match="is not a folder"),
+        new_folder(tmp_path / "out", mark="old", force=True),
+    ):
         pass
 
 
@@ -99,7 +105,10 @@ def test_a_full_disk_while_publishing_keeps_the_old_folder(
     target.mkdir()
     (target / "old").touch()
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OutputError, match="No space left"), new_folder(target, force=True) as work:
+    with (
+        pytest.raises(OutputError, match="No space left"),
+        new_folder(target, mark="old", force=True) as work,
+    ):
         (work / "new").touch()
     assert names(target) == ["old"]
     assert names(tmp_path) == ["out"]
@@ -107,5 +116,79 @@ def test_a_full_disk_while_publishing_keeps_the_old_folder(
 
 def test_a_place_that_is_no_folder_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="cannot write"), new_folder(tmp_path / "file" / "out"):
+    with pytest.raises(OutputError, match="cannot write"), new_folder(tmp_path / "file" / "out", mark="old"):
         pass
+
+
+def test_a_folder_of_other_things_is_never_replaced(tmp_path: Path) -> None:
+    target = tmp_path / "thesis"
+    target.mkdir()
+    (target / "chapter1").touch()
+    with (
+        pytest.raises(OutputError, match=r"holds other things .*no model\.json"),
+        new_folder(target, mark="model.json", force=True),
+    ):
+        pass
+    assert names(target) == ["chapter1"]
+
+
+def test_an_empty_folder_may_be_filled_with_force(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    with new_folder(tmp_path / "out", mark="model.json", force=True) as work:
+        (work / "model.json").touch()
+    assert names(tmp_path / "out") == ["model.json"]
+
+
+def test_an_interruption_between_the_renames_keeps_the_old_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "out"
+    target.mkdir()
+    (target / "old").touch()
+    rename, calls = Path.rename, []
+
+    def interrupted(self: Path, to: Path) -> Path:
+        calls.append(to)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return rename(self, to)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt), new_folder(target, mark="old", force=True) as work:
+        (work / "new").touch()
+    assert names(target) == ["old"]
+    assert names(tmp_path) == ["out"]
+
+
+def test_permissions_are_the_umasks_or_those_of_the_file_before(tmp_path: Path) -> None:
+    mask = os.umask(0o027)
+    try:
+        write_file(tmp_path / "new", b"")
+        write_file(tmp_path / "mine", b"", mode=0o600)
+    finally:
+        os.umask(mask)
+    (tmp_path / "old").touch(mode=0o604)
+    (tmp_path / "old").chmod(0o604)
+    write_file(tmp_path / "old", b"1")
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes == {"new": 0o640, "mine": 0o600, "old": 0o604}
+
+
+def test_a_device_is_written_to_and_stays(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_file(pipe, b"content")
+        assert os.read(reader, 100) == b"content"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+
+
+def test_a_link_stays_and_its_target_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "target").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("target")
+    write_file(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_bytes() == b"new"

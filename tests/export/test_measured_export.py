@@ -12,7 +12,6 @@ from heart_store import heart_store
 
 from edge_mi.bundle import Bundle
 from edge_mi.checkpoint import Checkpoint
-from edge_mi.detector import quantise_input
 from edge_mi.errors import ConfigError, StoreError
 from edge_mi.metrics import auroc
 from edge_mi.runners.choose import open_runner
@@ -47,7 +46,7 @@ def test_figures_and_ranges_are_those_of_the_store(
     # scored again, window by window, from the bundle on disk
     rows, runner = opened.rows_of((4,)), open_runner(result.bundle)
     signals = opened.signals_mv(rows).astype(np.float64)[:, : info.net.window_samples]
-    outputs = [runner.run(quantise_input(s, info.input.scale, info.input.zero_point))[0] for s in signals]
+    outputs = [runner.run(info.input.quantise(s))[0] for s in signals]
     assert int8.value == pytest.approx(auroc(opened.labels[rows], outputs))
     assert "fold 4" in int8.source
 
