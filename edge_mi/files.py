@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +21,7 @@ def write_file(path: Path, content: bytes, *, mode: int | None = None) -> None:
     """
     temporary: str | None = None
     try:
+        check_place(path)
         path = path.resolve()
         if path.exists() and not path.is_file() and not path.is_dir():
             path.write_bytes(content)
@@ -42,11 +43,21 @@ def write_file(path: Path, content: bytes, *, mode: int | None = None) -> None:
             Path(temporary).unlink(missing_ok=True)
 
 
+def check_place(path: Path) -> None:
+    """Raises OutputError where a file `path` cannot be written; for work that takes long before it writes."""
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; give the name of a file")
+    if not path.parent.is_dir():
+        raise OutputError(f"cannot write {path}: there is no folder {path.parent}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise OutputError(f"cannot write {path}: permission denied")
+
+
 @contextmanager
-def new_folder(path: Path, *, mark: str, force: bool = False) -> Iterator[Path]:
+def new_folder(path: Path, *, ours: Collection[str], force: bool = False) -> Iterator[Path]:
     """Yield an empty sibling of `path` that takes its place when the block ends, and vanishes if it fails.
 
-    With `force` a folder is replaced that is empty or holds a file named `mark`, by which ours are known.
+    With `force` a folder is replaced that holds nothing but files named in `ours`.
     Raises OutputError where `path` exists otherwise, or where it cannot be written.
     """
     path = Path(os.path.abspath(path))  # noqa: PTH100  resolve() would follow a link that force must replace
@@ -54,9 +65,13 @@ def new_folder(path: Path, *, mark: str, force: bool = False) -> Iterator[Path]:
         raise OutputError(f"{path} exists; choose another folder or add --force")
     if path.is_symlink() or (path.exists() and not path.is_dir()):
         raise OutputError(f"{path} is not a folder; choose another name")
-    if path.is_dir() and not (path / mark).is_file() and next(path.iterdir(), None) is not None:
+    if Path.cwd().is_relative_to(path):
+        raise OutputError(f"{path} is the folder that you are in; choose another one")
+    held = [entry.name for entry in path.iterdir()] if path.is_dir() else []
+    foreign = next((name for name in held if name not in ours), None)
+    if foreign is not None:
         raise OutputError(
-            f"{path} holds other things than what is written here (no {mark}); choose another folder"
+            f"{path} holds other things than what is written here ({foreign}); choose another folder"
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -234,7 +234,7 @@ def write_store(
     """
     check_patients(records)
     shape = (len(records), len(leads), samples_per_record)
-    with new_folder(path, mark=_MANIFEST, force=force) as folder:
+    with new_folder(path, ours=(_MANIFEST, _SIGNALS, _RECORDS), force=force) as folder:
         clipped = _write_signals(folder / _SIGNALS, shape, records, signals_mv)
         lines = [json.dumps(strict.encode(record), allow_nan=False) for record in records]
         (folder / _RECORDS).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

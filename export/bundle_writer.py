@@ -16,6 +16,7 @@ from edge_mi.bundle import (
     MODEL_JSON,
     ONNX_FP32,
     ONNX_INT8,
+    REQUIRED_FILES,
     SCHEMA,
     TFLITE_INT8,
     Bundle,
@@ -66,7 +67,7 @@ def export_bundle(
     `out` exists (without `force`) or cannot be written.
     """
     net = quantise(checkpoint)
-    with new_folder(out, mark=MODEL_JSON, force=force) as work:
+    with new_folder(out, ours=(MODEL_JSON, *REQUIRED_FILES), force=force) as work:
         content = {
             TFLITE_INT8: write_tflite(net),
             ONNX_INT8: write_onnx_int8(net),

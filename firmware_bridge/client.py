@@ -83,6 +83,7 @@ class PatchStream:
         self._integrity = StampedStream(RATE_HZ, self.statistics)
         self._queue: asyncio.Queue[_ENTRIES] = asyncio.Queue()
         self._exits = AsyncExitStack()
+        self._radio: Any = None
         self._scanner_backend: Any = None
         self._client_backend: Any = None
         self._device: Any = None
@@ -95,7 +96,7 @@ class PatchStream:
             if self._link is not None:
                 from .virtual_link import VirtualLink
 
-                radio = VirtualLink(self._link)
+                self._radio = radio = VirtualLink(self._link)
                 if await self._unless_stopped(exits.enter_async_context(radio)) is not None:
                     self._scanner_backend, self._client_backend = radio.scanner, radio.client
             exits.push_async_callback(self._leave)
@@ -281,6 +282,8 @@ class PatchStream:
         wait_s = self._timeouts.backoff
         await self._drop_client()
         while not self._stop.is_set():
+            if self._radio is not None and self._radio.gone:
+                raise PatchError(f"the emulator at {self._link} is gone")
             try:
                 await self._find()
                 await self._unless_stopped(self._connect())

@@ -72,6 +72,9 @@ class _Visitor(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
+        if self._transports:  # one patch, one visitor
+            transport.close()
+            return
         self._transports.add(transport)
         sink = require("bumble.transport.common", extra="emulate").StreamPacketSink(transport)
         self._controller = self._controller_type(
@@ -84,6 +87,8 @@ class _Visitor(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         hci = require("bumble.hci", extra="emulate")
         self._transports.discard(self._transport)
+        if self._controller is None:
+            return
         self._controller.host = None
         for connection in list(self._controller.le_connections.values()):
             self._controller.on_hci_disconnect_command(

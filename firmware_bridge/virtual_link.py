@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any, Final
 
 from bleak.backends.characteristic import BleakGATTCharacteristic
@@ -48,6 +48,7 @@ class VirtualLink:
     def __init__(self, link: str) -> None:
         self._path = socket_path(link)
         self._exits = AsyncExitStack()
+        self._ended: asyncio.Future[None]
         self.scanner: type[BaseBleakScanner]
         self.client: type[BaseBleakClient]
 
@@ -65,18 +66,38 @@ class VirtualLink:
             central = device.Device.with_hci(
                 "edge-mi", hci.Address(CENTRAL_ADDRESS), opened.source, opened.sink
             )
-            try:
-                await asyncio.wait_for(_checked(central.power_on()), POWER_ON_S)
-            except (TimeoutError, BleakError) as exc:
-                raise DeviceNotFound(
-                    f"what listens at {self._path} does not answer as a Bluetooth controller: is it edge-mi emulate?"
-                ) from exc
+            self._ended = opened.source.terminated
+            await self._power_on(central)
             self.bind(central)
             self._exits = exits.pop_all()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._exits.aclose()
+
+    @property
+    def gone(self) -> bool:
+        """Whether the other end of the socket is gone for good."""
+        return bool(self._ended.done())
+
+    async def _power_on(self, central: Any) -> None:
+        starting = asyncio.ensure_future(_checked(central.power_on()))
+        try:
+            await asyncio.wait(
+                (starting, self._ended), timeout=POWER_ON_S, return_when=asyncio.FIRST_COMPLETED
+            )
+            if self.gone:
+                raise DeviceNotFound(f"the emulator at {self._path} takes one visitor, and has one already")
+            if not starting.done():
+                raise DeviceNotFound(
+                    f"what listens at {self._path} does not answer as a Bluetooth controller: is it edge-mi emulate?"
+                )
+            starting.result()
+        finally:
+            if not starting.done():
+                starting.cancel()
+                with suppress(asyncio.CancelledError):
+                    await starting
 
     def bind(self, central: Any) -> None:
         """Make the two classes for a bumble device that is powered on."""
@@ -99,11 +120,11 @@ class _Scanner(BaseBleakScanner):
     async def start(self) -> None:
         self.seen_devices = {}
         self.central.on("advertisement", self._heard)
-        await self.central.start_scanning(legacy=True, filter_duplicates=False)
+        await _checked(self.central.start_scanning(legacy=True, filter_duplicates=False))
 
     async def stop(self) -> None:
         self.central.remove_listener("advertisement", self._heard)
-        await self.central.stop_scanning(legacy=True)
+        await _checked(self.central.stop_scanning(legacy=True))
 
     def _heard(self, advertisement: Any) -> None:
         uuids, name = [], None

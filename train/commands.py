@@ -11,7 +11,7 @@ from typing import Any, Final
 from edge_mi import strict
 from edge_mi.checkpoint import Checkpoint
 from edge_mi.errors import ConfigError
-from edge_mi.files import write_file
+from edge_mi.files import check_place, write_file
 from edge_mi.notice import NOTICE
 from edge_mi.signal_design import SignalDesign
 from edge_mi.terminal import table
@@ -45,6 +45,8 @@ def quick(args: argparse.Namespace, data: Path) -> int:
         f"edge-mi train quick --folds {args.folds} --test-fold {args.test_fold} --seed {args.seed}{align}"
     )
     folds = parse_folds(args.folds)
+    if args.out is not None:
+        check_place(args.out)
     plan = QuickRun(folds=folds, test_fold=args.test_fold, seed=args.seed, command=command)
     recipe = Recipe(align=AlignConfig() if args.align else None)
     design = _design()
@@ -62,6 +64,7 @@ def cv(args: argparse.Namespace, data: Path) -> int:
     """Cross-validate the recipe."""
     if args.seeds < 1:
         raise ConfigError(f"--seeds {args.seeds}; at least 1 network is needed")
+    check_place(args.out)
     command = f"edge-mi train cv --seeds {args.seeds}{' --align' if args.align else ''}"
     design = _design()
     plan = Plan(seeds=tuple(range(args.seeds)), align=AlignConfig() if args.align else None, command=command)

@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import io
-import signal
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import lru_cache
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 from zipfile import BadZipFile
@@ -29,6 +27,7 @@ from edge_mi.errors import EdgeMIError, OutputError
 from edge_mi.files import write_file
 from edge_mi.progress import Progress
 from edge_mi.store import WindowStore
+from edge_mi.workers import WorkerPool
 
 from .fit import prepare_torch
 from .provenance import versions
@@ -91,23 +90,19 @@ class RunFolder:
         return [_read(file) for file in files]
 
     def _compute_side_by_side(self, missing: list[tuple[Part, Path]], progress: Progress) -> None:
-        pool = ProcessPoolExecutor(
-            self._workers, mp_context=get_context("spawn"), initializer=_die_on_interrupt
-        )
         try:
-            futures: list[Future[None]] = [
-                pool.submit(execute, self.store_path, part, file) for part, file in missing
-            ]
-            for future in as_completed(futures):
-                future.result()
-                progress.advance()
+            with WorkerPool(self._workers) as pool:
+                futures: list[Future[None]] = [
+                    pool.submit(execute, self.store_path, part, file) for part, file in missing
+                ]
+                for future in as_completed(futures):
+                    future.result()
+                    progress.advance()
         except BrokenProcessPool as exc:
             raise EdgeMIError(
                 "a training process was ended from outside (out of memory?); finished parts are kept: "
                 "run the same command again"
             ) from exc
-        finally:
-            pool.shutdown(cancel_futures=True)
 
     def _file(self, part: Part) -> Path:
         return self.path / "parts" / f"{part.name}-{part.key(self.store.digest)[:16]}.npz"
@@ -136,8 +131,3 @@ def _read(file: Path) -> Arrays:
             return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, BadZipFile) as exc:
         raise OutputError(f"{file} is damaged ({exc}): delete it and run the same command again") from exc
-
-
-def _die_on_interrupt() -> None:
-    # the parent reports an interruption; a worker's own traceback would only be noise
-    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -10,10 +10,8 @@ import ast
 import csv
 import hashlib
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +24,7 @@ from edge_mi.progress import Progress
 from edge_mi.records import read_signals
 from edge_mi.signal_design import SignalDesign
 from edge_mi.store import Manifest, StoredRecord, StoreSource, filter_sha256, write_store
+from edge_mi.workers import WorkerPool
 
 FOLDS: Final = range(1, 10)
 LEADS: Final = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
@@ -140,7 +139,7 @@ def _filtered(
             yield work(path)
             progress.advance()
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with WorkerPool(workers) as pool:
         for signals in pool.map(work, paths, chunksize=16):
             yield signals
             progress.advance()

@@ -56,6 +56,14 @@ def add_placement(parser: argparse.ArgumentParser, default: str | None = None) -
     )  # fmt: skip
 
 
+def positive(text: str) -> float:
+    """A number above 0 that time can be counted in. For argparse."""
+    value = float(text)
+    if not 1e-3 <= value <= 1e9:
+        raise argparse.ArgumentTypeError(f"{text}; expected a number from 0.001 to 1e9")
+    return value
+
+
 def load_bundle(path: Path | None) -> Bundle:
     """The bundle at `path`, or the one that ships."""
     return Bundle.load(path if path is not None else shipped_bundle())

@@ -9,9 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-from edge_mi.cli.arguments import add_lead
+from edge_mi.cli.arguments import add_lead, positive
 from edge_mi.cli.stopping import Stopping
-from edge_mi.errors import ConfigError
 from edge_mi.optional import require
 from edge_mi.records import read_record
 
@@ -28,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="socket to serve (default: unix:edge-mi-h10 in this folder)",
     )
     parser.add_argument(
-        "--speed", type=float, default=1.0, metavar="X", help="times real time; 0: unpaced (default: 1)"
+        "--speed", type=_pace, default=1.0, metavar="X", help="times real time; 0: unpaced (default: 1)"
     )
     parser.add_argument(
         "--repeat", action="store_true", help="begin the record again at its end instead of stopping"
@@ -36,9 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_lead(parser)
 
 
+def _pace(text: str) -> float:
+    return 0.0 if float(text) == 0 else positive(text)
+
+
 def run(args: argparse.Namespace) -> int:
-    if not args.speed >= 0:
-        raise ConfigError(f"--speed must be 0 or above, found {args.speed:g}")
     require("bumble", extra="emulate")
     resample: Any = import_module("edge_mi.firmware_bridge.resample")
     link: Any = import_module("edge_mi.firmware_bridge.virtual_link")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import io
+import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from edge_mi.errors import EdgeMIError
 
@@ -52,6 +56,41 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; the exit code is 0 done, 1 a check failed, 2 bad input or usage, 130 interrupted."""
     words = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in words
+    interruption = _Interruption()
+    # what libraries have to say goes nowhere, unless somebody looks for a fault
+    logging.basicConfig(level=logging.WARNING) if debug else logging.getLogger().addHandler(
+        logging.NullHandler()
+    )
+    try:
+        try:
+            code = _run(words)
+        finally:
+            sys.stdout.flush()
+        return code
+    except EdgeMIError as exc:
+        if debug:
+            raise
+        return _complain(str(exc), exc.exit_code)
+    except KeyboardInterrupt:
+        return _complain("interrupted", 128 + signal.SIGINT)
+    except BrokenPipeError:
+        _forget_stdout()
+        return 128 + signal.SIGPIPE
+    except Exception as exc:
+        if interruption.happened:  # some libraries turn it into an error of their own while they are loaded
+            return _complain("interrupted", 128 + signal.SIGINT)
+        if debug:
+            raise
+        if isinstance(exc, OSError) and exc.errno == errno.ENOSPC:
+            _forget_stdout()
+            return _complain(f"cannot write the results: {exc.strerror}", 2)
+        return _complain(f"unexpected {type(exc).__name__}: {exc} (a bug; --debug shows where)", 70)
+    finally:
+        interruption.end()
+
+
+def _run(words: list[str]) -> int:
     named = next((word for word in words if not word.startswith("-")), "")
     parser = build_parser(only=named)
     args = parser.parse_args(words)
@@ -64,28 +103,42 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 2 if words else 0
     module, _ = COMMANDS[args.command]
+    return int(import_module(module).run(args))
+
+
+def _complain(message: str, code: int) -> int:
+    print(f"edge-mi: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def _forget_stdout() -> None:
+    """Send what is left of the output nowhere: its reader is gone, and the interpreter would try once more."""
+    sink = os.open(os.devnull, os.O_WRONLY)
     try:
-        return int(import_module(module).run(args))
-    except EdgeMIError as exc:
-        if args.debug:
-            raise
-        print(f"edge-mi: {' '.join(str(exc).split())}", file=sys.stderr)
-        return exc.exit_code
-    except KeyboardInterrupt:
-        print("edge-mi: interrupted", file=sys.stderr)
-        return 128 + signal.SIGINT
-    except BrokenPipeError:
-        # the reader of our output is gone; nothing more can be said, not even at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
-    except Exception as exc:
-        if args.debug:
-            raise
-        print(
-            f"edge-mi: unexpected {type(exc).__name__}: {' '.join(str(exc).split())} (a bug; --debug shows where)",
-            file=sys.stderr,
-        )
-        return 70
+        os.dup2(sink, sys.stdout.fileno())
+    except (OSError, ValueError):
+        sys.stdout = io.StringIO()
+    finally:
+        os.close(sink)
+
+
+class _Interruption:
+    """Remembers that the user pressed Ctrl-C, whatever the code that it hit makes of it."""
+
+    def __init__(self) -> None:
+        self.happened = False
+        self._before: Any = None
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._interrupt)
+
+    def end(self) -> None:
+        """Give the signal back."""
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _interrupt(self, *_: object) -> NoReturn:
+        self.happened = True
+        raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -9,20 +9,20 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
 from pathlib import Path
 
 from edge_mi.bundle import Bundle
+from edge_mi.chain.chain import nominal_rate_hz
 from edge_mi.cli.arguments import add_bundle, add_lead, add_runner, load_bundle
 from edge_mi.detector import Detector
-from edge_mi.errors import RecordError
-from edge_mi.files import write_file
+from edge_mi.errors import ConfigError, RecordError
+from edge_mi.files import check_place, write_file
 from edge_mi.notice import NOTICE
 from edge_mi.progress import Progress
 from edge_mi.records import list_records
 from edge_mi.score import COLUMNS, Score, score_record
+from edge_mi.workers import WorkerPool
 
 _BATCH = 16
 
@@ -47,11 +47,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.jobs < 1:
+        raise ConfigError(f"--jobs must be at least 1, found {args.jobs}")
     bundle = load_bundle(args.bundle)
     detector = Detector(bundle, args.runner, operating_point=args.operating_point)
+    if args.rate is not None:
+        nominal_rate_hz(bundle.info.signal, args.rate)
     records = list_records(args.records)
     if not records:
         raise RecordError(f"{args.records} holds no record (.hea, .mat or .csv)")
+    if args.out is not None:
+        if args.out.resolve() in {path.resolve() for _, path in records}:
+            raise ConfigError(f"--out {args.out} is one of the records; choose another file")
+        check_place(args.out)
     print(NOTICE, file=sys.stderr)
     scores: list[Score] = []
     with Progress(len(records), "scoring") as progress:
@@ -91,9 +99,7 @@ def _scores(
             yield [score_record(detector, path, name, args.lead, args.rate) for name, path in batch]
         return
     setting = (bundle.path, detector.runner.name, args.operating_point, args.lead, args.rate)
-    with ProcessPoolExecutor(
-        jobs, mp_context=get_context("spawn"), initializer=_open, initargs=setting
-    ) as pool:
+    with WorkerPool(jobs, _open, *setting) as pool:
         futures = [pool.submit(_score_batch, batch) for batch in batches]
         for batch, future in zip(batches, futures, strict=True):
             try:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_mi.cli.arguments import add_bundle, add_lead, add_placement, add_runner, load_bundle
+from edge_mi.cli.arguments import add_bundle, add_lead, add_placement, add_runner, load_bundle, positive
 from edge_mi.cli.stopping import Stopping
 from edge_mi.decision import REASONS, Decision
 from edge_mi.detector import Detector, Placement
@@ -42,9 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--link", metavar="unix:PATH", help="reach an emulated patch instead of the system's adapter"
     )
     parser.add_argument(
-        "--speed", type=float, metavar="X", help="pace a replay at X times real time (default: unpaced)"
+        "--speed", type=positive, metavar="X", help="pace a replay at X times real time (default: unpaced)"
     )
-    parser.add_argument("--seconds", type=float, metavar="S", help="stop after S seconds of signal")
+    parser.add_argument("--seconds", type=positive, metavar="S", help="stop after S seconds of signal")
     add_placement(parser)
     add_lead(parser)
     add_runner(parser)
@@ -73,15 +73,14 @@ def run(args: argparse.Namespace) -> int:
         _demand_an_answer(screen.decisions)
         return 0
     client: Any = import_module("edge_mi.firmware_bridge.client")
-    screen.begin(f"{args.device}, placement {placement}")
     return asyncio.run(_live(screen, client, args))
 
 
 def _check(args: argparse.Namespace) -> None:
-    if args.speed is not None and (args.device or not args.speed > 0):
-        raise ConfigError("--speed paces a --replay and must be above 0")
-    if args.seconds is not None and not args.seconds > 0:
-        raise ConfigError(f"--seconds must be above 0, found {args.seconds:g}")
+    if args.device == "":
+        raise ConfigError('--device is empty; give the name of a patch, such as "Polar H10"')
+    if args.speed is not None and args.device:
+        raise ConfigError("--speed paces a --replay; a patch has its own pace")
     if args.link is not None and not args.device:
         raise ConfigError("--link reaches an emulated patch: give its name with --device")
 
@@ -101,6 +100,7 @@ async def _live(screen: _Screen, client: Any, args: argparse.Namespace) -> int:
     async with client.PatchStream(
         args.device, link=args.link, stop=stopping.event, on_event=screen.tell
     ) as stream:
+        screen.begin(f"{args.device}, placement {screen.placement}")
         if screen.placement != "lead-i":
             screen.tell(
                 "a strap on the chest is not lead I, so nothing is judged; hold its electrodes to the right and left arm "

@@ -90,6 +90,10 @@ class _BadCell(Exception):
 def _columns(header: Sequence[str], file: str) -> _Columns:
     names = [name.strip() for name in header]
     units = {i: match for i, name in enumerate(names) if (match := _UNIT.fullmatch(name))}
+    if len(names) == 1 and ";" in names[0]:
+        raise RecordError(
+            f"{file} separates its columns by semicolons; expected commas, and points in numbers"
+        )
     if not units:
         found = ascii(", ".join(names)[:80])
         raise RecordError(f"{file} has no column whose name ends in _mV or _uV; its first line is {found}")
@@ -132,8 +136,11 @@ def _timing(
         raise RecordError(f"{file} has one row; expected more to tell the rate from")
     bad = np.flatnonzero(~(steps_s > 0))
     if bad.size:
-        what = "has no time" if math.isnan(steps_s[bad[0]]) else "is not later than the one before"
-        raise RecordError(f"{file}: row {bad[0] + 2} {what}; expected time to grow with every row")
+        if math.isnan(steps_s[bad[0]]):
+            raise RecordError(
+                f"{file}: row {bad[0] + 1} or {bad[0] + 2} has no time; expected one in every row"
+            )
+        raise RecordError(f"{file}: row {bad[0] + 2} is not later than the one before; expected time to grow")
     jumps = steps_s > 1.5 * float(np.median(steps_s))
     # the median alone would take 130 Hz, written in whole milliseconds, for 125 Hz
     step_s = float(steps_s[~jumps].mean())

@@ -95,6 +95,8 @@ def _listed(path: Path) -> list[tuple[str, Path]]:
             records += [(f"{PurePosixPath(line)}/{name}", found) for name, found in find_records(entry)]
         else:
             records.append((_name(line), entry))
+    if records and not any(main_file(entry).is_file() for _, entry in records):
+        raise RecordError(f"{path} lists no record that is there; its first line is {records[0][0][:60]!a}")
     return records
 
 

@@ -133,6 +133,27 @@ def test_a_folder_of_bad_records_only(record: Path, capsys: Output) -> None:
     )
 
 
+def test_scores_in_place_of_a_record(tmp_path: Path, capsys: Output) -> None:
+    path = csv_record(tmp_path, HEART, unit="uV")
+    before = path.read_bytes()
+    refused(["score", str(tmp_path), "--out", str(path)], capsys, message="is one of the records")
+    assert path.read_bytes() == before
+
+
+def test_a_text_that_is_no_list(tmp_path: Path, capsys: Output) -> None:
+    (tmp_path / "ecg.txt").write_text("\n".join(map(str, range(5000))))
+    refused(["score", str(tmp_path / "ecg.txt")], capsys, message="lists no record that is there")
+
+
+def test_a_csv_with_semicolons(tmp_path: Path, capsys: Output) -> None:
+    (tmp_path / "a.csv").write_text("t_s;ecg_mV\n0,00;0,1\n0,01;0,2\n")
+    refused(["stream", "--replay", str(tmp_path / "a.csv")], capsys, message="by semicolons; expected commas")
+
+
+def test_a_rate_that_no_record_can_have(record: Path, capsys: Output) -> None:
+    refused(["score", str(record), "--rate", "37"], capsys, message="37 Hz; expected one within 2 %")
+
+
 def test_scores_that_cannot_be_written(record: Path, capsys: Output) -> None:
     out = record.parent / "no-folder" / "s.csv"
     refused(["score", str(record), "--out", str(out)], capsys, message="s.csv")
@@ -257,6 +278,24 @@ def test_an_output_folder_that_cannot_be_made(tmp_path: Path, capsys: Output) ->
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.parametrize("out", [".", "", "..", "/"])
+def test_force_never_takes_the_folder_that_one_is_in(
+    out: str, tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "precious.txt").write_text("mine")
+    monkeypatch.chdir(tmp_path / "here")
+    refused(["export", "--int8", "--force", "--out", out], capsys, message="the folder that you are in")
+    assert (tmp_path / "here" / "precious.txt").read_text() == "mine"
+
+
+def test_force_never_takes_a_folder_of_other_things(tmp_path: Path, capsys: Output) -> None:
+    shutil.copytree(shipped_bundle(), tmp_path / "b")
+    (tmp_path / "b" / "notes.txt").write_text("mine")
+    refused(["export", "--int8", "--force", "--out", str(tmp_path / "b")], capsys, message="notes.txt")
+    assert (tmp_path / "b" / "notes.txt").read_text() == "mine"
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_an_output_folder_that_may_not_be_written(tmp_path: Path, capsys: Output) -> None:
     tmp_path.chmod(0o500)
@@ -364,6 +403,12 @@ def test_a_place_that_holds_a_file_is_no_link(record: Path, capsys: Output) -> N
         ["info", "--runner", "gpu"],
         ["train"],
         ["--bogus"],
+        ["stream", "--replay", "x", "--speed", "0"],
+        ["stream", "--replay", "x", "--seconds", "-1"],
+        ["stream", "--replay", "x", "--seconds", "inf"],
+        ["stream", "--replay", "x", "--seconds", "nan"],
+        ["emulate", "h10", "x", "--speed", "-1"],
+        ["emulate", "h10", "x", "--speed", "1e-300"],
     ],
 )
 def test_mistyped_words_are_one_line_that_says_where_to_look(words: list[str], capsys: Output) -> None:
@@ -380,10 +425,9 @@ def test_mistyped_words_are_one_line_that_says_where_to_look(words: list[str], c
     ("words", "message"),
     [
         (["stream", "--replay", "x", "--link", "unix:y"], "--device"),
-        (["stream", "--replay", "x", "--speed", "0"], "--speed"),
-        (["stream", "--replay", "x", "--seconds", "-1"], "--seconds"),
         (["stream", "--device", "x", "--speed", "2"], "--speed"),
-        (["emulate", "h10", "x", "--speed", "-1"], "--speed"),
+        (["stream", "--device", ""], "--device is empty"),
+        (["score", "x", "--jobs", "0"], "--jobs"),
         (["bench", "--rounds", "0"], "--rounds"),
     ],
 )

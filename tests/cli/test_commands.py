@@ -27,6 +27,8 @@ from edge_mi.shipped import shipped_bundle
 from edge_mi.sources import chunks_of
 
 Output = pytest.CaptureFixture[str]
+# buffered, as a user's shell has it: what is written last is written at exit
+ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
 
 
 def heart(folder: Path, name: str = "heart", *, seconds: float = 15, territory: str = "none") -> Path:
@@ -219,7 +221,12 @@ def served(tmp_path: Path) -> Iterator[Callable[..., str]]:
 
 def program(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "edge_mi", *words], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-m", "edge_mi", *words],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env=ENVIRONMENT,
     )
 
 
@@ -279,3 +286,103 @@ def test_an_emulator_without_its_reader_does_not_mind(tmp_path: Path, served: Ca
     os.kill(stream.pid, signal.SIGKILL)
     stream.communicate()
     assert program(*words, "--seconds", "12").returncode == 0
+
+
+def test_an_emulator_that_is_killed_ends_the_stream_in_one_line(
+    tmp_path: Path, served: Callable[..., str]
+) -> None:
+    link = f"unix:{tmp_path / 'killed'}"
+    words = ["emulate", "h10", str(heart(tmp_path)), "--link", link, "--repeat", "--speed", "50"]
+    emulator = subprocess.Popen([sys.executable, "-m", "edge_mi", *words], stderr=subprocess.PIPE, text=True)
+    assert emulator.stderr is not None
+    while "edge-mi stream" not in emulator.stderr.readline():
+        pass
+    stream = subprocess.Popen(
+        [sys.executable, "-m", "edge_mi", "stream", "--device", "Polar H10", "--link", link, "--placement", "lead-i"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert stream.stdout is not None
+    while "negative" not in stream.stdout.readline():
+        pass
+    emulator.kill()
+    emulator.communicate()
+    (tmp_path / "killed").unlink(missing_ok=True)
+    out, err = stream.communicate(timeout=60)
+    assert stream.returncode == 2
+    assert err.splitlines()[-1] == f"edge-mi: the emulator at {link} is gone"
+    assert "RESULT" in out
+    assert all(line.startswith("edge-mi: ") for line in err.splitlines())
+
+
+def test_a_second_visitor_is_told_that_there_is_one(tmp_path: Path, served: Callable[..., str]) -> None:
+    link = served(heart(tmp_path), "--repeat", "--speed", "5")
+    words = ["stream", "--device", "Polar H10", "--link", link, "--placement", "lead-i"]
+    first = subprocess.Popen(
+        [sys.executable, "-m", "edge_mi", *words, "--seconds", "30"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert first.stderr is not None
+    while "connected to" not in first.stderr.readline():
+        pass
+    second = program(*words)
+    assert second.returncode == 2
+    assert second.stderr.strip().endswith("takes one visitor, and has one already")
+    assert second.stdout == ""
+    out, _ = first.communicate(timeout=60)
+    assert first.returncode == 0
+    assert "RESULT" in out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["--version"],
+        ["info"],
+        ["doctor"],
+        ["info", "--json"],
+        ["bench", "--rounds", "5", "--json"],
+    ],
+)
+def test_a_reader_that_is_gone_is_no_error(words: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "edge_mi", *words], stdout=writer, stderr=subprocess.PIPE, text=True, check=False,
+        env=ENVIRONMENT,
+    )  # fmt: skip
+    os.close(writer)
+    noise = [line for line in done.stderr.splitlines() if not line.startswith("timing")]
+    assert (done.returncode, noise) == (141, [])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("words", [["--version"], ["info"], ["info", "--json"]])
+def test_a_full_disk_under_the_output_is_one_line(words: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "edge_mi", *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+            env=ENVIRONMENT,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (
+        2,
+        "edge-mi: cannot write the results: No space left on device\n",
+    )
+
+
+def test_an_interrupted_score_says_one_word(tmp_path: Path) -> None:
+    for i in range(200):
+        heart(tmp_path, f"r{i:03d}", seconds=20)
+    score = subprocess.Popen(
+        [sys.executable, "-m", "edge_mi", "score", str(tmp_path), "--jobs", "2"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert score.stderr is not None
+    while not score.stderr.readline().startswith("scoring: "):
+        pass
+    os.killpg(score.pid, signal.SIGINT)  # as a terminal does
+    _, err = score.communicate(timeout=60)
+    assert score.returncode == 130
+    assert [line for line in err.splitlines() if not line.startswith("scoring")] == ["edge-mi: interrupted"]

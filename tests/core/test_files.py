@@ -39,13 +39,13 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_missing_folder_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"cannot write .*: No such file"):
+    with pytest.raises(OutputError, match=r"cannot write .*there is no folder"):
         write_file(tmp_path / "none" / "f", b"")
 
 
 def test_a_folder_appears_when_the_block_ends(tmp_path: Path) -> None:
     target = tmp_path / "a" / "out"
-    with new_folder(target, mark="old") as work:
+    with new_folder(target, ours=["old"]) as work:
         (work / "f").write_bytes(b"1")
         assert not target.exists()
     assert names(target) == ["f"]
@@ -55,7 +55,7 @@ def test_a_folder_appears_when_the_block_ends(tmp_path: Path) -> None:
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_nothing_is_left_of_a_block_that_fails(tmp_path: Path, error: type[BaseException]) -> None:
     def write_and_fail() -> None:
-        with new_folder(tmp_path / "out", mark="old") as work:
+        with new_folder(tmp_path / "out", ours=["old"]) as work:
             (work / "f").write_bytes(b"1")
             raise error
 
@@ -70,11 +70,11 @@ def test_an_existing_folder_is_kept_without_force_and_replaced_with_it(tmp_path:
     (target / "old").touch()
     with (
         pytest.raises(OutputError, match="exists; choose another folder or add --force"),
-        new_folder(target, mark="old"),
+        new_folder(target, ours=["old"]),
     ):
         pass
     assert names(target) == ["old"]
-    with new_folder(target, mark="old", force=True) as work:
+    with new_folder(target, ours=["old"], force=True) as work:
         (work / "new").touch()
     assert names(target) == ["new"]
     assert names(tmp_path) == ["out"]
@@ -84,7 +84,7 @@ def test_a_failing_block_keeps_the_folder_that_force_would_replace(tmp_path: Pat
     target = tmp_path / "out"
     target.mkdir()
     (target / "old").touch()
-    with pytest.raises(ValueError, match="stop"), new_folder(target, mark="old", force=True):
+    with pytest.raises(ValueError, match="stop"), new_folder(target, ours=["old"], force=True):
         raise ValueError("stop")
     assert names(target) == ["old"]
 
@@ -93,7 +93,7 @@ def test_a_file_in_the_way_is_refused_even_with_force(tmp_path: Path) -> None:
     (tmp_path / "out").touch()
     with (
         pytest.raises(OutputError, match="is not a folder"),
-        new_folder(tmp_path / "out", mark="old", force=True),
+        new_folder(tmp_path / "out", ours=["old"], force=True),
     ):
         pass
 
@@ -107,7 +107,7 @@ def test_a_full_disk_while_publishing_keeps_the_old_folder(
     monkeypatch.setattr(os, "fsync", fail)
     with (
         pytest.raises(OutputError, match="No space left"),
-        new_folder(target, mark="old", force=True) as work,
+        new_folder(target, ours=["old"], force=True) as work,
     ):
         (work / "new").touch()
     assert names(target) == ["old"]
@@ -116,7 +116,10 @@ def test_a_full_disk_while_publishing_keeps_the_old_folder(
 
 def test_a_place_that_is_no_folder_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="cannot write"), new_folder(tmp_path / "file" / "out", mark="old"):
+    with (
+        pytest.raises(OutputError, match="cannot write"),
+        new_folder(tmp_path / "file" / "out", ours=["old"]),
+    ):
         pass
 
 
@@ -125,8 +128,8 @@ def test_a_folder_of_other_things_is_never_replaced(tmp_path: Path) -> None:
     target.mkdir()
     (target / "chapter1").touch()
     with (
-        pytest.raises(OutputError, match=r"holds other things .*no model\.json"),
-        new_folder(target, mark="model.json", force=True),
+        pytest.raises(OutputError, match=r"holds other things .*chapter1"),
+        new_folder(target, ours=["model.json"], force=True),
     ):
         pass
     assert names(target) == ["chapter1"]
@@ -134,7 +137,7 @@ def test_a_folder_of_other_things_is_never_replaced(tmp_path: Path) -> None:
 
 def test_an_empty_folder_may_be_filled_with_force(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    with new_folder(tmp_path / "out", mark="model.json", force=True) as work:
+    with new_folder(tmp_path / "out", ours=["model.json"], force=True) as work:
         (work / "model.json").touch()
     assert names(tmp_path / "out") == ["model.json"]
 
@@ -154,7 +157,7 @@ def test_an_interruption_between_the_renames_keeps_the_old_folder(
         return rename(self, to)
 
     monkeypatch.setattr(Path, "rename", interrupted)
-    with pytest.raises(KeyboardInterrupt), new_folder(target, mark="old", force=True) as work:
+    with pytest.raises(KeyboardInterrupt), new_folder(target, ours=["old"], force=True) as work:
         (work / "new").touch()
     assert names(target) == ["old"]
     assert names(tmp_path) == ["out"]
