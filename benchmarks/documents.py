@@ -162,6 +162,18 @@ def _figures(
     lines += _table(
         ["one window", *columns], [[name, *(f"{t[c]:g}" for c in columns)] for name, t in timed.items()]
     )
+    hops = {name: runner["hop_us"] for name, runner in latency["runners"].items() if runner["hop_us"]}
+    lines += [
+        "",
+        *_table(
+            ["one hop of 1 s", *columns],
+            [[name, *(f"{t[c]:g}" for c in columns)] for name, t in hops.items()],
+        ),
+    ]
+    lines += [
+        "",
+        f"A hop takes {latency['macs_hop']:,} MACs, {latency['macs_hop'] / latency['macs_window']:.1%} of a whole window.",
+    ]
     fp32, int8 = timed["ort-fp32"]["p50"], timed["litert"]["p50"]
     lines += [
         "",

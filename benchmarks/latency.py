@@ -17,8 +17,11 @@ from edge_mi.alarm import AlarmLatch
 from edge_mi.bundle import Bundle
 from edge_mi.chain.chain import SignalChain
 from edge_mi.detector import Detector
+from edge_mi.frame_ring import FrameRing
+from edge_mi.netspec import NetSpec
 from edge_mi.progress import Progress
 from edge_mi.quality import assess
+from edge_mi.runners.base import Runner
 from edge_mi.runners.choose import available_runners, open_runner
 from edge_mi.runners.ort import OrtFloatRunner
 from edge_mi.sources import chunks_of
@@ -46,7 +49,7 @@ def measure(bundle: Bundle, *, rounds: int = ROUNDS, seconds: float = PIPELINE_S
         "versions": _versions(),
         "model_id": bundle.model_id,
         "macs_window": bundle.info.net.macs_window,
-        "macs_hop": None,
+        "macs_hop": bundle.info.net.macs_hop,
         "runners": runners,
         "pipeline_us": {stage: _statistics(times) for stage, times in pipeline.items()},
         "realtime_factor": _realtime_factor(bundle, seconds),
@@ -59,24 +62,43 @@ def _runner_latency(bundle: Bundle, rounds: int) -> dict[str, Any]:
     info = bundle.info
     windows_mv = rng.normal(scale=0.3, size=(16, info.net.window_samples))
     windows = info.input.quantise(windows_mv)
-    calls: dict[str, tuple[Callable[[Any], Any], Any]] = {}
+    net = info.net
+    calls: dict[str, dict[str, Callable[[int], Any]]] = {}
     for name in available_runners():
-        calls[name] = (open_runner(bundle, name).run, windows)
+        runner = open_runner(bundle, name)
+        calls[name] = {"window_us": _whole(runner, windows), "hop_us": _hop(runner, net, windows)}
     if "ort" in calls:
-        calls["ort-fp32"] = (OrtFloatRunner(bundle).run, windows_mv.astype(np.float32))
-    times: dict[str, list[float]] = {name: [] for name in calls}
+        reference = OrtFloatRunner(bundle)
+        floats = windows_mv.astype(np.float32)
+        calls["ort-fp32"] = {"window_us": lambda i: reference.run(floats[i % len(floats)])}
+    times: dict[str, dict[str, list[float]]] = {
+        name: {key: [] for key in ways} for name, ways in calls.items()
+    }
     with Progress(rounds, "timing runners") as progress:
         for i in range(rounds + _WARM_UP):
-            for name, (call, inputs) in calls.items():
-                window = inputs[i % len(inputs)]
-                start = time.perf_counter_ns()
-                call(window)
-                elapsed = time.perf_counter_ns() - start
-                if i >= _WARM_UP:
-                    times[name].append(elapsed / 1000)
+            for name, ways in calls.items():
+                for key, call in ways.items():
+                    start = time.perf_counter_ns()
+                    call(i)
+                    elapsed = time.perf_counter_ns() - start
+                    if i >= _WARM_UP:
+                        times[name][key].append(elapsed / 1000)
             if i >= _WARM_UP:
                 progress.advance(1)
-    return {name: {"window_us": _statistics(values), "hop_us": None} for name, values in times.items()}
+    return {
+        name: {key: _statistics(ways[key]) if key in ways else None for key in ("window_us", "hop_us")}
+        for name, ways in times.items()
+    }
+
+
+def _whole(runner: Runner, windows: Any) -> Callable[[int], Any]:
+    return lambda i: runner.run(windows[i % len(windows)])
+
+
+def _hop(runner: Runner, net: NetSpec, windows: Any) -> Callable[[int], Any]:
+    """The new frames of one hop and the head, as the detector computes them."""
+    ring = FrameRing(net)
+    return lambda i: ring.logits(runner, windows[i % len(windows)], (i + 1) * net.hop_samples)
 
 
 def _pipeline(bundle: Bundle, seconds: float) -> dict[str, list[float]]:
@@ -93,6 +115,7 @@ def _pipeline(bundle: Bundle, seconds: float) -> dict[str, list[float]]:
         RollingWindow(info.net.window_samples, info.net.hop_samples),
     )
     runner, latch, point = open_runner(bundle), AlarmLatch(info.alarm), bundle.operating_point()
+    ring = FrameRing(info.net)
     raw = np.zeros(0)
     raw_samples = info.net.window_samples * SENSOR_HZ // info.net.rate_hz
     spent = dict.fromkeys(STAGES, 0)
@@ -116,7 +139,7 @@ def _pipeline(bundle: Bundle, seconds: float) -> dict[str, list[float]]:
             start = clock()
             quantised = info.input.quantise(window)
             ready = clock()
-            output = runner.run(quantised)
+            output = ring.logits(runner, quantised, position)
             done = clock()
             quality = assess(raw[-raw_samples:], SENSOR_HZ, window, info.net.rate_hz, info.quality)
             probability = bundle.probability(bundle.logit(int(output[0])))

@@ -1,4 +1,4 @@
-"""The bundle: the one thing that crosses from the workshop to the device (contract C4, schema 1).
+"""The bundle: the one thing that crosses from the workshop to the device (contract C4, schema 2).
 
 A folder of `model.json` and the files that it lists with their sha256. Whatever changes a decision is in it.
 """
@@ -23,13 +23,19 @@ from edge_mi.netspec import NetSpec
 from edge_mi.quality import QualityLimits
 from edge_mi.signal_design import SignalDesign
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 MODEL_JSON: Final = "model.json"
 TFLITE_INT8: Final = "model.int8.tflite"
 ONNX_INT8: Final = "model.int8.onnx"
 ONNX_FP32: Final = "model.fp32.onnx"
+FRONT_TFLITE: Final = "front.int8.tflite"
+FRONT_ONNX: Final = "front.int8.onnx"
+HEAD_TFLITE: Final = "head.int8.tflite"
+HEAD_ONNX: Final = "head.int8.onnx"
 GOLDEN: Final = "golden.npz"
-REQUIRED_FILES: Final = (TFLITE_INT8, ONNX_INT8, ONNX_FP32, GOLDEN)
+REQUIRED_FILES: Final = (
+    TFLITE_INT8, ONNX_INT8, ONNX_FP32, FRONT_TFLITE, FRONT_ONNX, HEAD_TFLITE, HEAD_ONNX, GOLDEN
+)  # fmt: skip
 MAX_FILE_BYTES: Final = 64 << 20
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -63,13 +69,14 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BundleInfo:
-    """The document `model.json`."""
+    """The document `model.json`; frames: how the int8 frames between front and head are quantised."""
 
     schema: int
     notice: str
     net: NetSpec
     signal: SignalDesign
     input: QuantParams
+    frames: QuantParams
     output: QuantParams
     calibration: Calibration
     operating_points: tuple[OperatingPoint, ...]

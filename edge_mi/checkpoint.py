@@ -6,7 +6,7 @@ Tensors are `<layer>.weight` float32 (out, in, kernel) with batch norm folded in
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_mi import strict
-from edge_mi.errors import CheckpointError
+from edge_mi.errors import CheckpointError, ConfigError
 from edge_mi.files import write_file
 from edge_mi.netspec import NetSpec
 from edge_mi.optional import require
@@ -168,6 +168,20 @@ class Checkpoint:
                 raise CheckpointError(
                     f"layer {layer} has weights that are not finite; the training run diverged"
                 )
+
+    def with_hop(self, hop_s: float) -> Checkpoint:
+        """The same network with another time between decisions. Raises ConfigError for one that does not fit."""
+        net = self.info.net
+        try:
+            hop_samples = round(hop_s * net.rate_hz)
+            if abs(hop_samples - hop_s * net.rate_hz) > 1e-6:
+                raise ValueError(f"hop of {hop_s:g} s is no whole number of samples at {net.rate_hz} Hz")
+            other = replace(net, hop_samples=hop_samples)
+        except (ValueError, OverflowError) as exc:
+            raise ConfigError(
+                f"{exc}; choose a multiple of {net.total_stride / net.rate_hz:g} s up to the window"
+            ) from exc
+        return Checkpoint(replace(self.info, net=other), self.weights)
 
     def save(self, path: Path) -> None:
         """Write the checkpoint, whole or not at all. Raises OutputError where `path` cannot be written."""

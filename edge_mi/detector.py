@@ -56,7 +56,8 @@ class Detector:
 
     runner: a name (`auto`, `litert`, `litert-ref`, `ort`) or an open runner. placement: `chest` for a strap
     worn as a strap, which is not lead I: every window is then undetermined. operating_point: its name; the
-    bundle's default otherwise. Raises what `open_runner` raises, GoldenMismatch where the runner does not compute
+    bundle's default otherwise. whole_window: compute each window anew instead of its new frames only; the
+    decisions are the same. Raises what `open_runner` raises, GoldenMismatch where the runner does not compute
     what the bundle says, and ConfigError for unknown names.
     """
 
@@ -67,6 +68,7 @@ class Detector:
         *,
         placement: Placement = "lead-i",
         operating_point: str | None = None,
+        whole_window: bool = False,
     ) -> None:
         if placement not in PLACEMENTS:
             raise ConfigError(f"placement {placement!r}; expected one of {', '.join(PLACEMENTS)}")
@@ -74,6 +76,7 @@ class Detector:
         self.placement = placement
         self.operating_point = bundle.operating_point(operating_point)
         self.runner: Runner = open_runner(bundle, runner) if isinstance(runner, str) else runner
+        self.whole_window = whole_window
         check_runner(bundle, self.runner)
         self._state = _State(latch=AlarmLatch(bundle.info.alarm))
 
@@ -237,7 +240,14 @@ class Detector:
         quality = assess(due.raw, self._state.rate_hz, due.window, info.net.rate_hz, info.quality)
         if quality.reason is not None:
             return Answer(self._undetermined(t_s, quality.reason, quality), None)
-        logit = self.bundle.logit(int(self.runner.run(self.bundle.info.input.quantise(due.window))[0]))
+        window = self.bundle.info.input.quantise(due.window)
+        position = due.position
+        output = (
+            self.runner.run(window)
+            if self.whole_window
+            else segment.ring.logits(self.runner, window, position)
+        )
+        logit = self.bundle.logit(int(output[0]))
         probability = self.bundle.probability(logit)
         positive = probability >= self.operating_point.threshold
         latched = self._state.latch.step(t_s, positive)

@@ -73,6 +73,8 @@ class NetSpec:
             raise ValueError(
                 f"hop of {self.hop_samples} samples is no multiple of the stride {self.total_stride}"
             )
+        if self.hop_frames > self.frames:
+            raise ValueError(f"hop of {self.hop_samples} samples is longer than the window")
         if (self.window_samples - self.receptive_field) % self.total_stride or self.frames < 1:
             raise ValueError(
                 f"window of {self.window_samples} samples is not {self.receptive_field} + n * {self.total_stride}"
@@ -110,6 +112,16 @@ class NetSpec:
         return (self.window_samples - self.receptive_field) // self.total_stride + 1
 
     @property
+    def hop_frames(self) -> int:
+        """New frames with every hop."""
+        return self.hop_samples // self.total_stride
+
+    @property
+    def front_samples(self) -> int:
+        """Samples that the new frames of a hop see."""
+        return self.receptive_field + (self.hop_frames - 1) * self.total_stride
+
+    @property
     def parameters(self) -> int:
         """Weights and biases of all layers."""
         return sum(conv.parameters for conv in self.convs) + len(self.outputs) * (self.features + 1)
@@ -117,7 +129,11 @@ class NetSpec:
     @property
     def lengths(self) -> tuple[int, ...]:
         """Time steps after each convolution for one window."""
-        lengths, length = [], self.window_samples
+        return self.lengths_for(self.window_samples)
+
+    def lengths_for(self, samples: int) -> tuple[int, ...]:
+        """Time steps after each convolution for an input of `samples`."""
+        lengths, length = [], samples
         for conv in self.convs:
             length = conv.out_length(length)
             lengths.append(length)
@@ -126,9 +142,17 @@ class NetSpec:
     @property
     def macs_window(self) -> int:
         """Multiply-accumulates for one whole window."""
+        return self._macs(self.window_samples)
+
+    @property
+    def macs_hop(self) -> int:
+        """Multiply-accumulates for one hop, its new frames and the head."""
+        return self._macs(self.front_samples)
+
+    def _macs(self, samples: int) -> int:
         convs = sum(
             length * conv.out_channels * conv.in_channels * conv.kernel
-            for conv, length in zip(self.convs, self.lengths, strict=True)
+            for conv, length in zip(self.convs, self.lengths_for(samples), strict=True)
         )
         return convs + self.features * len(self.outputs)
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from edge_mi.chain.chain import SignalChain
 from edge_mi.decision import Reason
+from edge_mi.frame_ring import FrameRing
 from edge_mi.netspec import NetSpec
 from edge_mi.samples import FloatArray
 from edge_mi.signal_design import SignalDesign
@@ -19,11 +20,12 @@ class Due:
     """A decision that is due.
 
     end: samples of the sensor from the segment's first to the window's end, a fraction as (numerator,
-    denominator). window: float64 (n,) at the model's rate, or None where there is too little signal.
-    raw: the sensor's samples under the window, float64 (m,).
+    denominator). position: the same in samples at the model's rate. window: float64 (n,) at the model's rate,
+    or None where there is too little signal. raw: the sensor's samples under the window, float64 (m,).
     """
 
     end: tuple[int, int]
+    position: int
     window: FloatArray | None
     raw: FloatArray
 
@@ -50,6 +52,7 @@ class Segment:
         self._chain = SignalChain(design, rate_hz)
         self._window = RollingWindow(net.window_samples, net.hop_samples, first_due)
         self._length = net.window_samples
+        self.ring = FrameRing(net)
         self._rates = (self._chain.nominal_rate_hz, net.rate_hz)
         self._raw: FloatArray = np.zeros(0)
         self._raw_start = 0
@@ -71,7 +74,7 @@ class Segment:
             first = max(0, position - self._length) * sensor_hz // model_hz
             stop = (position - 1) * sensor_hz // model_hz + 1
             raw = self._raw[first - self._raw_start : stop - self._raw_start]
-            result.append(Due((position * sensor_hz, model_hz), window, raw))
+            result.append(Due((position * sensor_hz, model_hz), position, window, raw))
             last = position
         if last:
             keep = max(0, last - self._length) * sensor_hz // model_hz

@@ -12,7 +12,11 @@ import numpy as np
 
 from edge_mi import strict
 from edge_mi.bundle import (
+    FRONT_ONNX,
+    FRONT_TFLITE,
     GOLDEN,
+    HEAD_ONNX,
+    HEAD_TFLITE,
     MODEL_JSON,
     ONNX_FP32,
     ONNX_INT8,
@@ -37,9 +41,9 @@ from .check_windows import check_windows
 from .defaults import DEFAULT_QUALITY, default_alarm
 from .golden import make_golden
 from .int8_check import check_onnx_is_integer, check_tflite_is_integer
-from .onnx_writer import write_onnx_float, write_onnx_int8
+from .onnx_writer import write_onnx_float, write_onnx_front, write_onnx_head, write_onnx_int8
 from .quantise import QuantisedNet, quantise
-from .tflite_writer import write_tflite
+from .tflite_writer import write_tflite, write_tflite_front, write_tflite_head
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +76,18 @@ def export_bundle(
             TFLITE_INT8: write_tflite(net),
             ONNX_INT8: write_onnx_int8(net),
             ONNX_FP32: write_onnx_float(checkpoint),
+            FRONT_TFLITE: write_tflite_front(net),
+            FRONT_ONNX: write_onnx_front(net),
+            HEAD_TFLITE: write_tflite_head(net),
+            HEAD_ONNX: write_onnx_head(net),
             GOLDEN: make_golden(checkpoint, net).to_bytes(),
         }
         operators = {
-            TFLITE_INT8: check_tflite_is_integer(content[TFLITE_INT8]),
-            ONNX_INT8: check_onnx_is_integer(content[ONNX_INT8]),
+            **{
+                name: check_tflite_is_integer(content[name])
+                for name in (TFLITE_INT8, FRONT_TFLITE, HEAD_TFLITE)
+            },
+            **{name: check_onnx_is_integer(content[name]) for name in (ONNX_INT8, FRONT_ONNX, HEAD_ONNX)},
         }
         for name, data in content.items():
             (work / name).write_bytes(data)
@@ -100,6 +111,7 @@ def _info(
         net=info.net,
         signal=info.signal,
         input=net.input,
+        frames=net.frames,
         output=net.output,
         calibration=info.calibration,
         operating_points=info.operating_points,

@@ -6,7 +6,7 @@ QuantizeLinear; a runtime fuses each such group into one integer operator, which
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from edge_mi.netspec import NetSpec
 from edge_mi.optional import require
 
 from .quantise import QuantisedLayer, QuantisedNet
+
+Tensor: TypeAlias = tuple[str, tuple[int, ...]]
 
 _OPSET = 17
 _IR_VERSION = 8
@@ -42,15 +44,16 @@ class _Graph:
     def conv(self, source: str, weight: str, bias: str, output: str, kernel: int, stride: int) -> str:
         return self.node("Conv", [source, weight, bias], output, kernel_shape=[kernel], strides=[stride])
 
-    def build(self, spec: NetSpec, element: str) -> bytes:
+    def build(self, spec: NetSpec, element: str, source: Tensor, result: Tensor) -> bytes:
+        """The file of the graph from the tensor `source` to the tensor `result`, each a name and a shape."""
         onnx: Any = require("onnx", extra="export")
         kind = getattr(onnx.TensorProto, element)
         value = self._helper.make_tensor_value_info
         graph = self._helper.make_graph(
             self._nodes,
             spec.name,
-            [value("window", kind, [1, 1, spec.window_samples])],
-            [value("logits", kind, [1, len(spec.outputs)])],
+            [value(source[0], kind, list(source[1]))],
+            [value(result[0], kind, list(result[1]))],
             self._constants,
         )
         model = self._helper.make_model(
@@ -78,7 +81,7 @@ def write_onnx_float(checkpoint: Checkpoint) -> bytes:
         if name != "head":
             current = graph.node("Relu", [current], name)
     graph.node("Flatten", [current], "logits", axis=1)
-    return graph.build(spec, "FLOAT")
+    return graph.build(spec, "FLOAT", ("window", (1, 1, spec.window_samples)), _logits(spec))
 
 
 def write_onnx_int8(net: QuantisedNet) -> bytes:
@@ -90,14 +93,42 @@ def write_onnx_int8(net: QuantisedNet) -> bytes:
     current = _dequantise(graph, "window", net.input)
     for layer in net.convs:
         current = _quantised_conv(graph, layer, current)
-    pooled = graph.node("GlobalAveragePool", [current], "embedding.real")
-    current = _requantise(graph, pooled, "embedding", net.convs[-1].result)
-    current = _quantised_conv(graph, net.head, current, dequantise=False)
+    _head(graph, net, current)
+    return graph.build(net.spec, "INT8", ("window", (1, 1, net.spec.window_samples)), _logits(net.spec))
+
+
+def write_onnx_front(net: QuantisedNet) -> bytes:
+    """The frames of one hop: int8 `samples` (1, 1, front_samples) to int8 `frames` (1, features, hop_frames)."""
+    graph, spec = _Graph(), net.spec
+    current = _dequantise(graph, "samples", net.input)
+    for layer in net.convs[:-1]:
+        current = _quantised_conv(graph, layer, current)
+    _quantised_conv(graph, net.convs[-1], current, result="frames")
+    return graph.build(
+        spec, "INT8", ("samples", (1, 1, spec.front_samples)), ("frames", (1, spec.features, spec.hop_frames))
+    )
+
+
+def write_onnx_head(net: QuantisedNet) -> bytes:
+    """From the frames of a window: int8 `ring` (1, features, frames) to int8 `logits` (1, K)."""
+    graph, spec = _Graph(), net.spec
+    _head(graph, net, _dequantise(graph, "ring", net.frames))
+    return graph.build(spec, "INT8", ("ring", (1, spec.features, spec.frames)), _logits(spec))
+
+
+def _logits(spec: NetSpec) -> Tensor:
+    return "logits", (1, len(spec.outputs))
+
+
+def _head(graph: _Graph, net: QuantisedNet, frames: str) -> None:
+    pooled = graph.node("GlobalAveragePool", [frames], "embedding.real")
+    current = _requantise(graph, pooled, "embedding", net.frames)
+    current = _quantised_conv(graph, net.head, current, result="head.int8")
     graph.node("Flatten", [current], "logits", axis=1)
-    return graph.build(net.spec, "INT8")
 
 
-def _quantised_conv(graph: _Graph, layer: QuantisedLayer, source: str, *, dequantise: bool = True) -> str:
+def _quantised_conv(graph: _Graph, layer: QuantisedLayer, source: str, *, result: str | None = None) -> str:
+    """The layer in QDQ form; with `result` it ends in that int8 tensor, else in its real form."""
     constants = []
     for part, values, scales in (
         ("weight", layer.weight, layer.weight_scale),
@@ -112,15 +143,17 @@ def _quantised_conv(graph: _Graph, layer: QuantisedLayer, source: str, *, dequan
         constants.append(graph.node("DequantizeLinear", inputs, f"{name}.real", axis=0))
     weight, bias = constants
     raw = graph.conv(source, weight, bias, f"{layer.name}.real", layer.weight.shape[2], layer.stride)
-    return _requantise(graph, raw, layer.name, layer.result, dequantise=dequantise)
+    return _requantise(graph, raw, layer.name, layer.result, result=result)
 
 
-def _requantise(graph: _Graph, real: str, name: str, params: QuantParams, *, dequantise: bool = True) -> str:
+def _requantise(
+    graph: _Graph, real: str, name: str, params: QuantParams, *, result: str | None = None
+) -> str:
     scale, zero_point = _params(graph, name, params)
-    graph.node("QuantizeLinear", [real, scale, zero_point], f"{name}.int8")
-    if not dequantise:
-        return f"{name}.int8"
-    return graph.node("DequantizeLinear", [f"{name}.int8", scale, zero_point], f"{name}.requantised")
+    codes = graph.node("QuantizeLinear", [real, scale, zero_point], result or f"{name}.int8")
+    if result is not None:
+        return codes
+    return graph.node("DequantizeLinear", [codes, scale, zero_point], f"{name}.requantised")
 
 
 def _dequantise(graph: _Graph, name: str, params: QuantParams) -> str:

@@ -47,6 +47,11 @@ class QuantisedNet:
     head: QuantisedLayer
 
     @property
+    def frames(self) -> QuantParams:
+        """Scale and zero point of the int8 frames, and of their mean."""
+        return self.convs[-1].result
+
+    @property
     def output(self) -> QuantParams:
         """Scale and zero point of the int8 logits."""
         return self.head.result

@@ -21,7 +21,24 @@ _VERSIONS = {"CONV_2D": 3, "AVERAGE_POOL_2D": 2, "RESHAPE": 1}
 
 def write_tflite(net: QuantisedNet) -> bytes:
     """The whole-window graph: int8 `window` (1, 1, samples, 1) to int8 `logits` (1, K)."""
-    return _Writer(net).build()
+    writer = _Writer(net)
+    window = writer.activation("window", (1, 1, net.spec.window_samples, 1), net.input)
+    frames = writer.convs(window, net.spec.window_samples)
+    return writer.build(window, writer.head(frames))
+
+
+def write_tflite_front(net: QuantisedNet) -> bytes:
+    """The frames of one hop: int8 `samples` (1, 1, front_samples, 1) to int8 `frames` (1, 1, hop_frames, features)."""
+    writer = _Writer(net)
+    samples = writer.activation("samples", (1, 1, net.spec.front_samples, 1), net.input)
+    return writer.build(samples, writer.convs(samples, net.spec.front_samples, last="frames"))
+
+
+def write_tflite_head(net: QuantisedNet) -> bytes:
+    """From the frames of a window: int8 `ring` (1, 1, frames, features) to int8 `logits` (1, K)."""
+    writer, spec = _Writer(net), net.spec
+    ring = writer.activation("ring", (1, 1, spec.frames, spec.features), net.frames)
+    return writer.build(ring, writer.head(ring))
 
 
 class _Writer:
@@ -33,18 +50,27 @@ class _Writer:
         self._codes: list[str] = []
         self._operators: list[Any] = []
 
-    def build(self) -> bytes:
-        net, schema = self._net, self._schema
-        spec = net.spec
-        first = current = self._activation("window", (1, 1, spec.window_samples, 1), net.input)
-        for layer, length in zip(net.convs, spec.lengths, strict=True):
-            current = self._conv(layer, current, length)
-        pooled = self._activation("embedding", (1, 1, 1, spec.features), net.convs[-1].result)
-        self._pool(current, pooled)
-        head = self._conv(net.head, pooled, 1)
-        last = self._activation("logits", (1, len(spec.outputs)), net.output)
-        self._reshape(head, last, (1, len(spec.outputs)))
+    def convs(self, source: int, samples: int, last: str | None = None) -> int:
+        """All convolutions over an input of `samples`; `last` renames the result."""
+        net = self._net
+        for layer, length in zip(net.convs, net.spec.lengths_for(samples), strict=True):
+            name = last if last is not None and layer is net.convs[-1] else layer.name
+            source = self._conv(layer, source, length, name)
+        return source
 
+    def head(self, frames: int) -> int:
+        """Mean over the frames, and the linear layer."""
+        net, spec = self._net, self._net.spec
+        pooled = self.activation("embedding", (1, 1, 1, spec.features), net.frames)
+        self._pool(frames, pooled)
+        head = self._conv(net.head, pooled, 1, net.head.name)
+        logits = self.activation("logits", (1, len(spec.outputs)), net.output)
+        self._reshape(head, logits, (1, len(spec.outputs)))
+        return logits
+
+    def build(self, first: int, last: int) -> bytes:
+        """The file of the graph from tensor `first` to tensor `last`."""
+        schema, spec = self._schema, self._net.spec
         graph = schema.SubGraphT()
         graph.name = "main"
         graph.tensors, graph.operators = self._tensors, self._operators
@@ -58,12 +84,12 @@ class _Writer:
         builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
         return bytes(builder.Output())
 
-    def _conv(self, layer: QuantisedLayer, source: int, length: int) -> int:
+    def _conv(self, layer: QuantisedLayer, source: int, length: int, name: str) -> int:
         schema = self._schema
         kernels = np.ascontiguousarray(layer.weight.transpose(0, 2, 1)[:, None])  # (out, 1, kernel, in)
         weight = self._constant(f"{layer.name}.weight", kernels, layer.weight_scale)
         bias = self._constant(f"{layer.name}.bias", layer.bias, layer.bias_scale)
-        result = self._activation(layer.name, (1, 1, length, len(layer.bias)), layer.result)
+        result = self.activation(name, (1, 1, length, len(layer.bias)), layer.result)
         options = schema.Conv2DOptionsT()
         options.padding = schema.Padding.VALID
         options.strideW, options.strideH = layer.stride, 1
@@ -92,7 +118,8 @@ class _Writer:
             "RESHAPE", [source, target], result, self._schema.BuiltinOptions.ReshapeOptions, options
         )
 
-    def _activation(self, name: str, shape: tuple[int, ...], params: QuantParams) -> int:
+    def activation(self, name: str, shape: tuple[int, ...], params: QuantParams) -> int:
+        """A new int8 tensor."""
         scale = np.array([params.scale], dtype=np.float32)
         zero_point = np.array([params.zero_point], dtype=np.int64)
         return self._tensor(name, shape, self._schema.TensorType.INT8, 0, scale, zero_point)

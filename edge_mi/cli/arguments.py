@@ -28,7 +28,7 @@ def add_bundle(parser: argparse.ArgumentParser, *, option: bool = False) -> None
 
 
 def add_runner(parser: argparse.ArgumentParser) -> None:
-    """--runner and --operating-point."""
+    """--runner, --operating-point and --whole-window."""
     parser.add_argument(
         "--runner",
         choices=["auto", *RUNNER_NAMES],
@@ -37,6 +37,11 @@ def add_runner(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--operating-point", metavar="NAME", help="threshold to use (default: the bundle's own choice)"
+    )
+    parser.add_argument(
+        "--whole-window",
+        action="store_true",
+        help="compute each window anew instead of its new frames only (same decisions)",
     )
 
 

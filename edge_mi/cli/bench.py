@@ -46,6 +46,7 @@ def _page(document: dict[str, Any]) -> str:
         if machine[key] is not None
     )
     runners = [_row(name, runner["window_us"]) for name, runner in document["runners"].items()]
+    hops = [_row(name, runner["hop_us"]) for name, runner in document["runners"].items() if runner["hop_us"]]
     stages = [_row(name, times) for name, times in document["pipeline_us"].items()]
     lines = [
         f"{machine['processor'] or machine['architecture']}, {machine['cores']} cores, {machine['system']}",
@@ -54,6 +55,10 @@ def _page(document: dict[str, Any]) -> str:
         "",
         f"ONE WINDOW, one thread, {document['macs_window']:,} MACs; microseconds, runners interleaved",
         table(runners, header=["runner", *_COLUMNS, "n"]),
+        "",
+        f"ONE HOP, its new frames and the head, {document['macs_hop']:,} MACs "
+        f"({document['macs_hop'] / document['macs_window']:.1%} of the window)",
+        table(hops, header=["runner", *_COLUMNS, "n"]),
         "",
         "ONE SECOND OF STREAM from a 130 Hz patch; microseconds",
         table(stages, header=["stage", *_COLUMNS, "n"]),

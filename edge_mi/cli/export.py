@@ -38,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--test-fold", type=int, metavar="N", help="fold of the store to measure on (default: its last)"
     )
+    parser.add_argument(
+        "--hop",
+        type=float,
+        metavar="S",
+        help="time between two decisions, a multiple of the stride (default: the checkpoint's)",
+    )
     parser.add_argument("--force", action="store_true", help="replace the folder if it exists")
     parser.add_argument("--json", action="store_true", help="one JSON document as the last line")
 
@@ -46,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
     if not args.int8:
         raise ConfigError("export writes int8 bundles: say so with --int8")
     checkpoint = Checkpoint.load(args.checkpoint if args.checkpoint is not None else shipped_checkpoint())
+    if args.hop is not None:
+        checkpoint = checkpoint.with_hop(args.hop)
     writer: Any = import_module("edge_mi.export.bundle_writer")
     print(f"exporting {checkpoint.info.net.name} to {args.out}", file=sys.stderr)
     if args.data is None:
@@ -86,7 +94,7 @@ def _document(result: Any) -> dict[str, Any]:
         "files": {name: strict.encode(entry) for name, entry in info.files.items()},
         "parameters": info.net.parameters,
         "macs_window": info.net.macs_window,
-        "macs_hop": None,
+        "macs_hop": info.net.macs_hop,
         "agreement": {name: strict.encode(pair) for name, pair in result.agreement.items()},
         "auroc": _auroc(result),
     }
@@ -116,7 +124,8 @@ def _page(result: Any) -> str:
     lines = [
         table(files, header=["file", "bytes", "operators inside"]),
         "",
-        f"{document['parameters']:,} parameters, {document['macs_window']:,} MACs a window",
+        f"{document['parameters']:,} parameters, {document['macs_window']:,} MACs a window, {document['macs_hop']:,} a hop "
+        f"of {result.bundle.info.net.hop_s:g} s ({document['macs_hop'] / document['macs_window']:.1%})",
         "",
         table(pairs, header=["agreement", "identical", "values", "max steps", "decisions differ"]),
         "",

@@ -52,7 +52,8 @@ def describe(bundle: Bundle) -> str:
     point = bundle.operating_point()
     rows = [
         ["model", bundle.model_id],
-        ["network", f"{len(net.convs)} convolutions, {net.parameters:,} parameters, {net.macs_window:,} MACs a window"],
+        ["network", f"{len(net.convs)} convolutions, {net.parameters:,} parameters, {net.macs_window:,} MACs a window, "
+                    f"{net.macs_hop:,} a hop"],
         ["window", f"{net.window_s:.2f} s at {net.rate_hz} Hz ({net.window_samples} samples, {net.frames} frames), "
                    f"a decision each {net.hop_s:g} s"],
         ["signal", f"{signal.band_hz[0]:g} to {signal.band_hz[1]:g} Hz, linear phase, {len(signal.fir)} taps, "

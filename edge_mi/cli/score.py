@@ -50,7 +50,9 @@ def run(args: argparse.Namespace) -> int:
     if args.jobs < 1:
         raise ConfigError(f"--jobs must be at least 1, found {args.jobs}")
     bundle = load_bundle(args.bundle)
-    detector = Detector(bundle, args.runner, operating_point=args.operating_point)
+    detector = Detector(
+        bundle, args.runner, operating_point=args.operating_point, whole_window=args.whole_window
+    )
     if args.rate is not None:
         nominal_rate_hz(bundle.info.signal, args.rate)
     records = list_records(args.records)
@@ -98,7 +100,14 @@ def _scores(
         for batch in batches:
             yield [score_record(detector, path, name, args.lead, args.rate) for name, path in batch]
         return
-    setting = (bundle.path, detector.runner.name, args.operating_point, args.lead, args.rate)
+    setting = (
+        bundle.path,
+        detector.runner.name,
+        args.operating_point,
+        args.whole_window,
+        args.lead,
+        args.rate,
+    )
     with WorkerPool(jobs, _open, *setting) as pool:
         futures = [pool.submit(_score_batch, batch) for batch in batches]
         for batch, future in zip(batches, futures, strict=True):
@@ -111,9 +120,19 @@ def _scores(
 _worker: tuple[Detector, str, float | None]
 
 
-def _open(bundle: Path, runner: str, operating_point: str | None, lead: str, rate_hz: float | None) -> None:
+def _open(
+    bundle: Path,
+    runner: str,
+    operating_point: str | None,
+    whole_window: bool,
+    lead: str,
+    rate_hz: float | None,
+) -> None:
     global _worker
-    _worker = Detector(Bundle.load(bundle), runner, operating_point=operating_point), lead, rate_hz
+    detector = Detector(
+        Bundle.load(bundle), runner, operating_point=operating_point, whole_window=whole_window
+    )
+    _worker = detector, lead, rate_hz
 
 
 def _score_batch(batch: list[tuple[str, Path]]) -> list[Score]:

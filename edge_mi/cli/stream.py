@@ -58,7 +58,13 @@ def run(args: argparse.Namespace) -> int:
     bundle = load_bundle(args.bundle)
     # a strap worn as a strap is not lead I; only the user can know that it is held like one
     placement: Placement = args.placement or ("lead-i" if args.replay else "chest")
-    detector = Detector(bundle, args.runner, placement=placement, operating_point=args.operating_point)
+    detector = Detector(
+        bundle,
+        args.runner,
+        placement=placement,
+        operating_point=args.operating_point,
+        whole_window=args.whole_window,
+    )
     screen = _Screen(detector, as_json=args.json)
     if args.replay:
         record = read_record(args.replay, lead=args.lead, rate_hz=args.rate)

@@ -17,7 +17,7 @@ RUNNER_NAMES: Final = ("litert", "litert-ref", "ort")
 
 
 class Runner(Protocol):
-    """Executes the whole-window int8 graph.
+    """Executes the int8 graphs: the whole window at once, or the new frames of a hop and then the head.
 
     family: whose bits it gives (contract C4): `reference` rounds twice in integers, `fast` once in float32.
     """
@@ -28,6 +28,14 @@ class Runner(Protocol):
 
     def run(self, window: Int8Array) -> Int8Array:
         """Logits int8 (K,) of a window int8 (n,)."""
+        ...
+
+    def frames(self, samples: Int8Array) -> Int8Array:
+        """Frames int8 (hop_frames, features) of samples int8 (front_samples,)."""
+        ...
+
+    def head(self, ring: Int8Array) -> Int8Array:
+        """Logits int8 (K,) of the frames of a window, int8 (frames, features)."""
         ...
 
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from edge_mi.bundle import TFLITE_INT8, Bundle
+from edge_mi.bundle import FRONT_TFLITE, HEAD_TFLITE, TFLITE_INT8, Bundle, QuantParams
 from edge_mi.errors import BundleError
 from edge_mi.optional import require
 from edge_mi.runners.base import Family, Int8Array, silenced_stderr
 
+Tensor: TypeAlias = tuple[tuple[int, ...], QuantParams]
+
 
 class LiteRtRunner:
-    """The .tflite graph on one thread: XNNPACK (family `fast`) or the reference kernels (`reference`).
+    """The .tflite graphs on one thread: XNNPACK (family `fast`) or the reference kernels (`reference`).
 
     tflite-runtime has no XNNPACK kernels for int8 and its others differ between processors, so it is always
-    opened with the reference kernels. Raises BundleError where the graph is not the one `model.json` tells of.
+    opened with the reference kernels. Raises BundleError where a graph is not the one `model.json` tells of.
     """
 
     def __init__(self, bundle: Bundle, *, reference: bool = False) -> None:
@@ -27,51 +31,84 @@ class LiteRtRunner:
         self.family: Family = "reference" if reference else "fast"
         kinds = interpreter_module.OpResolverType
         resolver = kinds.BUILTIN_REF if reference else kinds.AUTO
-        with silenced_stderr():
-            try:
-                self._interpreter = interpreter_module.Interpreter(
-                    model_content=bundle.content[TFLITE_INT8],
-                    num_threads=1,
-                    experimental_op_resolver_type=resolver,
-                )
-                self._interpreter.allocate_tensors()
-            except (ValueError, RuntimeError) as exc:
-                raise BundleError(
-                    f"{bundle.path / TFLITE_INT8}: {self.library} cannot load it: {exc}"
-                ) from exc
-        self._input, self._output = self._check(bundle)
 
-    def _check(self, bundle: Bundle) -> tuple[int, int]:
-        net = bundle.info.net
-        expected = {"input": (1, 1, net.window_samples, 1), "output": (1, len(net.outputs))}
-        indices = []
-        for role, details in (
-            ("input", self._interpreter.get_input_details()),
-            ("output", self._interpreter.get_output_details()),
-        ):
-            tensor: dict[str, Any] = details[0]
-            found = tuple(int(n) for n in tensor["shape"])
-            if len(details) != 1 or found != expected[role] or tensor["dtype"] != np.int8:
-                kind = np.dtype(tensor["dtype"]).name
-                raise BundleError(
-                    f"{bundle.path / TFLITE_INT8}: {role} is {kind} {found}, model.json says int8 {expected[role]}"
-                )
-            scale, zero_point = tensor["quantization"]
-            params = bundle.info.input if role == "input" else bundle.info.output
-            if np.float32(scale) != np.float32(params.scale) or zero_point != params.zero_point:
-                raise BundleError(
-                    f"{bundle.path / TFLITE_INT8}: {role} has scale {scale:g} and zero point {zero_point}, model.json says "
-                    f"{params.scale:g} and {params.zero_point}"
-                )
-            indices.append(int(tensor["index"]))
-        return indices[0], indices[1]
+        def open_interpreter(content: bytes) -> Any:
+            interpreter = interpreter_module.Interpreter(
+                model_content=content, num_threads=1, experimental_op_resolver_type=resolver
+            )
+            interpreter.allocate_tensors()
+            return interpreter
+
+        info, net = bundle.info, bundle.info.net
+        window = ((1, 1, net.window_samples, 1), info.input)
+        samples = ((1, 1, net.front_samples, 1), info.input)
+        new = ((1, 1, net.hop_frames, net.features), info.frames)
+        ring = ((1, 1, net.frames, net.features), info.frames)
+        logits = ((1, len(net.outputs)), info.output)
+        with silenced_stderr():
+            self._whole = _Graph(bundle, TFLITE_INT8, self.library, open_interpreter, window, logits)
+            self._front = _Graph(bundle, FRONT_TFLITE, self.library, open_interpreter, samples, new)
+            self._head = _Graph(bundle, HEAD_TFLITE, self.library, open_interpreter, ring, logits)
 
     def run(self, window: Int8Array) -> Int8Array:
         """Logits int8 (K,) of a window int8 (n,)."""
-        self._interpreter.set_tensor(self._input, window.reshape(1, 1, -1, 1))
+        result: Int8Array = self._whole.run(window)[0]
+        return result
+
+    def frames(self, samples: Int8Array) -> Int8Array:
+        """Frames int8 (hop_frames, features) of samples int8 (front_samples,)."""
+        result: Int8Array = self._front.run(samples)[0, 0]
+        return result
+
+    def head(self, ring: Int8Array) -> Int8Array:
+        """Logits int8 (K,) of the frames of a window, int8 (frames, features)."""
+        result: Int8Array = self._head.run(ring)[0]
+        return result
+
+
+class _Graph:
+    """One file of the bundle, open, with the shape and quantisation that `model.json` says."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        file: str,
+        library: str,
+        open_interpreter: Callable[[bytes], Any],
+        source: Tensor,
+        result: Tensor,
+    ) -> None:
+        try:
+            self._interpreter = open_interpreter(bundle.content[file])
+        except (ValueError, RuntimeError) as exc:
+            raise BundleError(f"{bundle.path / file}: {library} cannot load it: {exc}") from exc
+        self._shape = source[0]
+        details = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        self._input = _checked(bundle.path / file, "input", details[0], source)
+        self._output = _checked(bundle.path / file, "output", details[1], result)
+
+    def run(self, values: Int8Array) -> Int8Array:
+        """The output, int8, of an input of any shape with the right number of values."""
+        self._interpreter.set_tensor(self._input, values.reshape(self._shape))
         self._interpreter.invoke()
-        logits: Int8Array = self._interpreter.get_tensor(self._output)[0]
-        return logits
+        result: Int8Array = self._interpreter.get_tensor(self._output)
+        return result
+
+
+def _checked(where: Path, role: str, details: list[dict[str, Any]], expected: Tensor) -> int:
+    """Index of the one tensor that is expected. Raises BundleError for another."""
+    tensor, (shape, params) = details[0], expected
+    found = tuple(int(n) for n in tensor["shape"])
+    if len(details) != 1 or found != shape or tensor["dtype"] != np.int8:
+        kind = np.dtype(tensor["dtype"]).name
+        raise BundleError(f"{where}: {role} is {kind} {found}, model.json says int8 {shape}")
+    scale, zero_point = tensor["quantization"]
+    if np.float32(scale) != np.float32(params.scale) or zero_point != params.zero_point:
+        raise BundleError(
+            f"{where}: {role} has scale {scale:g} and zero point {zero_point}, model.json says "
+            f"{params.scale:g} and {params.zero_point}"
+        )
+    return int(tensor["index"])
 
 
 def _interpreter_module() -> tuple[Any, str]:

@@ -309,6 +309,13 @@ def test_export_without_int8(tmp_path: Path, capsys: Output) -> None:
     refused(["export", "--out", str(tmp_path / "b")], capsys, message="--int8")
 
 
+@pytest.mark.parametrize("hop", ["0", "-1", "0.25", "0.3333", "99", "nan", "inf"])
+def test_a_hop_that_does_not_fit(hop: str, tmp_path: Path, capsys: Output) -> None:
+    words = ["export", "--int8", "--out", str(tmp_path / "b"), "--hop", hop]
+    refused(words, capsys, message="hop" if hop not in ("nan", "inf") else "choose a multiple")
+    assert not (tmp_path / "b").exists()
+
+
 @pytest.mark.parametrize("content", ["nothing", "file", "empty folder"])
 def test_a_store_that_is_none(content: str, tmp_path: Path, capsys: Output) -> None:
     store = tmp_path / "store"

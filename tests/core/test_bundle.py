@@ -69,7 +69,7 @@ def test_a_missing_file_is_named(copy: Path, name: str) -> None:
         (lambda d: d["net"].update(depth=3), "unknown key net.depth"),
         (lambda d: d["input"].update(scale=0), "scale must be positive"),
         (lambda d: d["input"].update(zero_point=300), "zero_point within int8"),
-        (lambda d: d.update(schema=99), "schema 99, this version of edge-mi reads schema 1"),
+        (lambda d: d.update(schema=99), "schema 99, this version of edge-mi reads schema 2"),
         (lambda d: d.pop("calibration"), "missing key calibration"),
         (lambda d: d["alarm"].update(span_s=25), "shorter than three windows"),
         (lambda d: d.update(default_operating_point="none"), "default operating point none"),
@@ -123,7 +123,12 @@ def test_a_runner_that_computes_something_else_is_named() -> None:
         def run(self, window: np.ndarray) -> np.ndarray:
             return np.array([127], dtype=np.int8)
 
-    with pytest.raises(GoldenMismatch, match=r"wrong \(none 1\) gives \[127\], family fast is"):
+        def frames(self, samples: np.ndarray) -> np.ndarray:
+            return np.zeros((5, 64), dtype=np.int8)
+
+        head = run
+
+    with pytest.raises(GoldenMismatch, match=r"whole window: wrong \(none 1\) gives \[127\], family fast is"):
         verify_golden(Bundle.load(shipped_bundle()), Wrong())
 
 
