@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from edge_mi.export.check_windows import check_records, check_windows
+from edge_mi.export.check_windows import GOLDEN_S, check_records, check_windows
 from numpy.typing import NDArray
 
 from edge_mi.bundle import TFLITE_INT8, Bundle
@@ -36,7 +36,9 @@ def main() -> int:
     parser.add_argument("file", type=Path)
     args = parser.parse_args()
     bundle = Bundle.load(shipped_bundle())
-    windows = bundle.info.input.quantise(check_windows(bundle.info.signal, bundle.info.net))
+    windows = bundle.info.input.quantise(
+        np.concatenate(check_windows(bundle.info.signal, bundle.info.net, GOLDEN_S))
+    )
     if args.step == "write":
         np.savez(
             args.file,
@@ -98,7 +100,7 @@ def _decisions(bundle: Bundle, runner: str) -> list[str]:
     detector = Detector(bundle, runner)
     return [
         decision.to_json()
-        for _, samples_mv in check_records()[::4]
+        for _, samples_mv in check_records(GOLDEN_S)[::4]
         for decision in detector.stream(chunks_of(samples_mv, SENSOR_HZ))
     ]
 

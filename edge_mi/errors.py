@@ -87,7 +87,11 @@ class CheckFailed(EdgeMIError):
 
 
 class ExportDisagreement(CheckFailed):
-    """Runners that must agree on the exported files do not."""
+    """Runners that must agree on the exported files do not; `table` says, layer by layer, where it broke."""
+
+    def __init__(self, message: str, *, table: str | None = None) -> None:
+        super().__init__(message)
+        self.table = table
 
 
 class GoldenMismatch(CheckFailed):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_mi.bundle import Bundle
 from edge_mi.errors import ExportDisagreement
+from edge_mi.frame_ring import FrameRing
+from edge_mi.progress import Progress
 from edge_mi.runners.base import Runner
 from edge_mi.runners.litert import LiteRtRunner
 from edge_mi.runners.ort import OrtFloatRunner, OrtRunner
@@ -17,17 +21,37 @@ from edge_mi.samples import FloatArray
 from .integer_model import run_integer_model
 from .quantise import QuantisedNet
 
+Rule: TypeAlias = Literal["identical", "families", "float"]
+# what is compared, and what may differ
+PAIRS: tuple[tuple[str, str, Rule], ...] = (
+    ("litert", "ort", "identical"),
+    ("litert", "integers-fast", "identical"),
+    ("litert-ref", "integers-reference", "identical"),
+    ("litert", "litert-hops", "identical"),
+    ("ort", "ort-hops", "identical"),
+    ("litert-ref", "litert-ref-hops", "identical"),
+    ("litert", "litert-ref", "families"),
+    ("litert", "float", "float"),
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgreementLimits:
     """What may differ. Inside a golden family nothing may.
 
     family_decisions: share of decisions that may differ between the families, at any operating point.
-    float_decisions: the same between int8 and float.
+    float_decisions: the same between int8 and float. auroc_difference: of int8 and float, where there are labels.
     """
 
     family_decisions: float = 0.005
     float_decisions: float = 0.02
+    auroc_difference: float = 0.005
+
+    def __post_init__(self) -> None:
+        if not all(
+            0 <= limit <= 1 for limit in (self.family_decisions, self.float_decisions, self.auroc_difference)
+        ):
+            raise ValueError(f"limits are shares from 0 to 1, found {self}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,95 +59,112 @@ class PairAgreement:
     """How two ways of computing the logits compare on the same windows.
 
     identical: share of equal int8 values; None against float. max_lsb: largest difference in output steps.
-    decisions_differ: share of windows on different sides of a threshold, at the worst operating point.
+    max_probability: largest difference of the calibrated probability. decisions_differ: for each operating
+    point the share of windows on different sides of its threshold.
     """
 
     identical: float | None
     values: int
     max_lsb: float
-    decisions_differ: float
+    max_probability: float
+    decisions_differ: dict[str, float]
+
+    @property
+    def worst_decisions(self) -> float:
+        """The share at the worst operating point."""
+        return max(self.decisions_differ.values())
 
 
-def measure_agreement(bundle: Bundle, net: QuantisedNet, windows_mv: FloatArray) -> dict[str, PairAgreement]:
-    """Run everything on `windows_mv`, float64 (n, samples), and compare in pairs."""
-    info = bundle.info
-    windows = info.input.quantise(windows_mv)
+def measure_agreement(
+    bundle: Bundle, net: QuantisedNet, runs: Sequence[FloatArray]
+) -> dict[str, PairAgreement]:
+    """Run everything on `runs` and compare in pairs.
+
+    Each run is float64 (n, samples), millivolts: windows of one record that follow each other by a hop.
+    """
+    quantised = [bundle.info.input.quantise(run) for run in runs]
+    whole = np.concatenate(quantised)
     outputs = {
-        "litert": _run(LiteRtRunner(bundle), windows),
-        "litert-ref": _run(LiteRtRunner(bundle, reference=True), windows),
-        "ort": _run(OrtRunner(bundle), windows),
-        "integers-fast": run_integer_model(net, windows, "fast"),
-        "integers-reference": run_integer_model(net, windows, "reference"),
+        "integers-fast": run_integer_model(net, whole, "fast"),
+        "integers-reference": run_integer_model(net, whole, "reference"),
     }
-    pairs = {
-        f"{a}/{b}": _compare(bundle, outputs[a], outputs[b])
-        for a, b in (
-            ("litert", "ort"),
-            ("litert", "integers-fast"),
-            ("litert-ref", "integers-reference"),
-            ("litert", "litert-ref"),
-        )
+    with Progress(4, f"comparing {len(whole)} windows") as progress:
+        for runner in (LiteRtRunner(bundle), LiteRtRunner(bundle, reference=True), OrtRunner(bundle)):
+            outputs[runner.name] = _stack(runner.run(window) for window in whole)
+            outputs[f"{runner.name}-hops"] = _hops(bundle, runner, quantised)
+            progress.advance()
+        reference = OrtFloatRunner(bundle)
+        logits = np.stack([reference.run(window.astype(np.float32)) for run in runs for window in run])
+        progress.advance()
+    return {
+        f"{a}/{b}": _compare_float(bundle, outputs[a], logits)
+        if b == "float"
+        else _compare(bundle, outputs[a], outputs[b])
+        for a, b, _ in PAIRS
     }
-    reference = OrtFloatRunner(bundle)
-    logits = np.stack([reference.run(window.astype(np.float32)) for window in windows_mv])
-    pairs["litert/float"] = _compare_float(bundle, outputs["litert"], logits)
-    return pairs
 
 
 def enforce_agreement(pairs: dict[str, PairAgreement], limits: AgreementLimits) -> None:
     """Raise ExportDisagreement naming the first pair that is outside its limit."""
-    for name in ("litert/ort", "litert/integers-fast", "litert-ref/integers-reference"):
-        pair = pairs[name]
-        if pair.identical != 1.0:
+    for a, b, rule in PAIRS:
+        pair = pairs[f"{a}/{b}"]
+        if rule == "identical":
+            if pair.identical != 1.0:
+                raise ExportDisagreement(
+                    f"{a}/{b}: {pair.identical:.3%} of {pair.values} values are identical, all must be "
+                    f"(largest difference {pair.max_lsb:g} steps); no bundle was written"
+                )
+            continue
+        limit = limits.family_decisions if rule == "families" else limits.float_decisions
+        if pair.worst_decisions > limit:
             raise ExportDisagreement(
-                f"{name}: {pair.identical:.3%} of {pair.values} values are identical, all must be "
-                f"(largest difference {pair.max_lsb:g} steps); no bundle was written"
-            )
-    for name, limit in (
-        ("litert/litert-ref", limits.family_decisions),
-        ("litert/float", limits.float_decisions),
-    ):
-        pair = pairs[name]
-        if pair.decisions_differ > limit:
-            raise ExportDisagreement(
-                f"{name}: {pair.decisions_differ:.2%} of decisions differ, at most {limit:.2%} may; no bundle was written"
+                f"{a}/{b}: {pair.worst_decisions:.2%} of decisions differ, at most {limit:.2%} may; no bundle was written"
             )
 
 
-def _run(runner: Runner, windows: NDArray[np.int8]) -> NDArray[np.int8]:
-    return np.stack([runner.run(window) for window in windows])
+def _stack(outputs: Iterable[NDArray[np.int8]]) -> NDArray[np.int8]:
+    return np.stack([np.array(output) for output in outputs])
+
+
+def _hops(bundle: Bundle, runner: Runner, runs: Sequence[NDArray[np.int8]]) -> NDArray[np.int8]:
+    """Every window by front and head, each run as one unbroken stream."""
+    net = bundle.info.net
+    outputs = []
+    for run in runs:
+        ring = FrameRing(net)
+        outputs += [ring.logits(runner, window, i * net.hop_samples) for i, window in enumerate(run)]
+    return _stack(outputs)
 
 
 def _compare(bundle: Bundle, a: NDArray[np.int8], b: NDArray[np.int8]) -> PairAgreement:
     difference = np.abs(a.astype(np.int64) - b)
-    return PairAgreement(
-        identical=float((difference == 0).mean()),
-        values=int(a.size),
-        max_lsb=float(difference.max()),
-        decisions_differ=_decisions_differ(bundle, _real(bundle, a), _real(bundle, b)),
+    return _agreement(
+        bundle, float((difference == 0).mean()), float(difference.max()), _real(bundle, a), _real(bundle, b)
     )
 
 
 def _compare_float(bundle: Bundle, a: NDArray[np.int8], logits: NDArray[np.float32]) -> PairAgreement:
     real = _real(bundle, a)
+    steps = float(np.abs(real - logits).max() / bundle.info.output.scale)
+    return _agreement(bundle, None, round(steps, 2), real, logits.astype(np.float64))
+
+
+def _agreement(
+    bundle: Bundle, identical: float | None, max_lsb: float, a: FloatArray, b: FloatArray
+) -> PairAgreement:
+    first, second = (np.array([bundle.probability(float(z)) for z in side[:, 0]]) for side in (a, b))
     return PairAgreement(
-        identical=None,
+        identical=identical,
         values=int(a.size),
-        max_lsb=round(float(np.abs(real - logits).max() / bundle.info.output.scale), 2),
-        decisions_differ=_decisions_differ(bundle, real, logits),
+        max_lsb=max_lsb,
+        max_probability=round(float(np.abs(first - second).max()), 6),
+        decisions_differ={
+            point.name: float(((first >= point.threshold) != (second >= point.threshold)).mean())
+            for point in bundle.info.operating_points
+        },
     )
 
 
 def _real(bundle: Bundle, output: NDArray[np.int8]) -> FloatArray:
     params = bundle.info.output
     return params.scale * (output.astype(np.float64) - params.zero_point)
-
-
-def _decisions_differ(bundle: Bundle, a: FloatArray, b: NDArray[np.floating]) -> float:
-    calibration = bundle.info.calibration
-    shares = []
-    for point in bundle.info.operating_points:
-        odds = np.log(point.threshold / (1 - point.threshold))
-        limit = (odds - calibration.offset) / calibration.slope
-        shares.append(float(((a[:, 0] >= limit) != (b[:, 0] >= limit)).mean()))
-    return max(shares)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -28,7 +29,7 @@ from edge_mi.bundle import (
     FileEntry,
 )
 from edge_mi.checkpoint import Checkpoint, Metric
-from edge_mi.errors import ExportDisagreement
+from edge_mi.errors import CheckFailed, ExportDisagreement
 from edge_mi.files import new_folder
 from edge_mi.golden import verify_golden
 from edge_mi.notice import NOTICE
@@ -41,6 +42,7 @@ from .check_windows import check_windows
 from .defaults import DEFAULT_QUALITY, default_alarm
 from .golden import make_golden
 from .int8_check import check_onnx_is_integer, check_tflite_is_integer
+from .layers import layer_table, report_layers
 from .onnx_writer import write_onnx_float, write_onnx_front, write_onnx_head, write_onnx_int8
 from .quantise import QuantisedNet, quantise
 from .tflite_writer import write_tflite, write_tflite_front, write_tflite_head
@@ -61,44 +63,57 @@ def export_bundle(
     *,
     force: bool = False,
     limits: AgreementLimits | None = None,
-    extra_windows: FloatArray | None = None,
+    extra_runs: Sequence[FloatArray] = (),
     metrics: tuple[Metric, ...] | None = None,
 ) -> ExportResult:
     """Write the bundle of `checkpoint` to the folder `out`, whole or not at all.
 
-    extra_windows: float64 (n, samples), millivolts, compared beside the synthetic ones. metrics: figures
-    that take the place of the checkpoint's. Raises ExportDisagreement where a check fails, OutputError where
-    `out` exists (without `force`) or cannot be written.
+    extra_runs: each float64 (n, samples), millivolts, windows that follow each other by a hop, compared beside
+    the synthetic ones. metrics: figures that take the place of the checkpoint's. Raises ExportDisagreement,
+    with a table of the layers, where a check fails, OutputError where `out` exists (without `force`) or cannot
+    be written.
     """
     net = quantise(checkpoint)
     with new_folder(out, ours=(MODEL_JSON, *REQUIRED_FILES), force=force) as work:
-        content = {
-            TFLITE_INT8: write_tflite(net),
-            ONNX_INT8: write_onnx_int8(net),
-            ONNX_FP32: write_onnx_float(checkpoint),
-            FRONT_TFLITE: write_tflite_front(net),
-            FRONT_ONNX: write_onnx_front(net),
-            HEAD_TFLITE: write_tflite_head(net),
-            HEAD_ONNX: write_onnx_head(net),
-            GOLDEN: make_golden(checkpoint, net).to_bytes(),
-        }
-        operators = {
-            **{
-                name: check_tflite_is_integer(content[name])
-                for name in (TFLITE_INT8, FRONT_TFLITE, HEAD_TFLITE)
-            },
-            **{name: check_onnx_is_integer(content[name]) for name in (ONNX_INT8, FRONT_ONNX, HEAD_ONNX)},
-        }
-        for name, data in content.items():
-            (work / name).write_bytes(data)
-        (work / MODEL_JSON).write_text(
-            strict.dumps(_info(checkpoint, net, content, metrics)), encoding="utf-8"
-        )
-        bundle = Bundle.load(work)
-        windows = [check_windows(checkpoint.info.signal, net.spec)]
-        agreement = _check(bundle, net, [*windows, extra_windows] if extra_windows is not None else windows)
-        enforce_agreement(agreement, limits or AgreementLimits())
+        bundle, content, operators = write_unchecked(checkpoint, net, work, metrics)
+        runs = [*check_windows(checkpoint.info.signal, net.spec), *extra_runs]
+        try:
+            _check_golden(bundle)
+            agreement = measure_agreement(bundle, net, runs)
+            enforce_agreement(agreement, limits or AgreementLimits())
+        except CheckFailed as exc:
+            few = np.stack([run[0] for run in runs[:: max(1, len(runs) // 8)]])
+            layers = layer_table(report_layers(checkpoint, net, content, few))
+            raise ExportDisagreement(str(exc), table=layers) from exc
     return ExportResult(Bundle.load(out), agreement, operators)
+
+
+def write_unchecked(
+    checkpoint: Checkpoint, net: QuantisedNet, folder: Path, metrics: tuple[Metric, ...] | None = None
+) -> tuple[Bundle, dict[str, bytes], dict[str, Counter[str]]]:
+    """The bundle of `net` in an empty folder, its files, and the operators inside; nothing was compared yet.
+
+    Raises ExportDisagreement where a file computes anything in float.
+    """
+    content = {
+        TFLITE_INT8: write_tflite(net),
+        ONNX_INT8: write_onnx_int8(net),
+        ONNX_FP32: write_onnx_float(checkpoint),
+        FRONT_TFLITE: write_tflite_front(net),
+        FRONT_ONNX: write_onnx_front(net),
+        HEAD_TFLITE: write_tflite_head(net),
+        HEAD_ONNX: write_onnx_head(net),
+        GOLDEN: make_golden(checkpoint, net).to_bytes(),
+    }
+    operators = {
+        **{name: check_tflite_is_integer(content[name]) for name in (TFLITE_INT8, FRONT_TFLITE, HEAD_TFLITE)},
+        **{name: check_onnx_is_integer(content[name]) for name in (ONNX_INT8, FRONT_ONNX, HEAD_ONNX)},
+    }
+    for name, data in content.items():
+        (folder / name).write_bytes(data)
+    document = strict.dumps(_info(checkpoint, net, content, metrics))
+    (folder / MODEL_JSON).write_text(document, encoding="utf-8")
+    return Bundle.load(folder), content, operators
 
 
 def _info(
@@ -129,8 +144,6 @@ def _info(
     )
 
 
-def _check(bundle: Bundle, net: QuantisedNet, windows: list[FloatArray]) -> dict[str, PairAgreement]:
+def _check_golden(bundle: Bundle) -> None:
     for runner in (LiteRtRunner(bundle), LiteRtRunner(bundle, reference=True), OrtRunner(bundle)):
-        if verify_golden(bundle, runner) == 0:
-            raise ExportDisagreement("the bundle has no golden signal")
-    return measure_agreement(bundle, net, np.concatenate(windows))
+        verify_golden(bundle, runner)

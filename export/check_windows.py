@@ -15,19 +15,20 @@ from edge_mi.window import RollingWindow
 
 TERRITORIES: Final = ("none", "anterior", "inferior", "lateral")
 SENSOR_HZ: Final = 130
-_SECONDS = 24.0
+GOLDEN_S: Final = 24.0
+CHECK_S: Final = 72.0  # 32 records of 63 windows at a hop of 1 s: more than 2,000
 _RATES_BPM = (48.0, 66.0, 84.0, 118.0)
 _NOISE_MV = (0.005, 0.04)
 
 
-def check_records() -> list[tuple[str, FloatArray]]:
+def check_records(seconds: float) -> list[tuple[str, FloatArray]]:
     """(name, lead I float64 (n,) in whole microvolts, as millivolts) at 130 Hz, the same on every machine."""
     records = []
     for t, territory in enumerate(TERRITORIES):
         for r, bpm in enumerate(_RATES_BPM):
             for n, noise_mv in enumerate(_NOISE_MV):
                 ecg = synthetic.ecg(
-                    _SECONDS,
+                    seconds,
                     rate_hz=SENSOR_HZ,
                     territory=territory,
                     heart_rate_bpm=bpm,
@@ -39,12 +40,11 @@ def check_records() -> list[tuple[str, FloatArray]]:
     return records
 
 
-def check_windows(signal: SignalDesign, net: NetSpec) -> FloatArray:
-    """Filtered windows float64 (n, samples), millivolts, of all check records, one a hop."""
-    windows = []
-    for _, samples_mv in check_records():
+def check_windows(signal: SignalDesign, net: NetSpec, seconds: float = CHECK_S) -> list[FloatArray]:
+    """For each check record its filtered windows float64 (n, samples), millivolts, one a hop."""
+    runs = []
+    for _, samples_mv in check_records(seconds):
         rolling = RollingWindow(net.window_samples, net.hop_samples)
-        windows += [
-            w for _, w in rolling.push(filter_segment(signal, SENSOR_HZ, samples_mv)) if w is not None
-        ]
-    return np.stack(windows)
+        due = rolling.push(filter_segment(signal, SENSOR_HZ, samples_mv))
+        runs.append(np.stack([window for _, window in due if window is not None]))
+    return runs

@@ -10,7 +10,7 @@ from edge_mi.float_model import run_layers
 from edge_mi.golden import Golden
 from edge_mi.signal_design import MV_BITS
 
-from .check_windows import SENSOR_HZ, check_records
+from .check_windows import GOLDEN_S, SENSOR_HZ, check_records
 from .integer_model import run_integer_model
 from .quantise import QuantisedNet
 
@@ -21,7 +21,7 @@ _EVERY = 4  # of the check records: each territory twice
 def make_golden(checkpoint: Checkpoint, net: QuantisedNet) -> Golden:
     """Golden outputs of `net` and of the float weights that it came from."""
     signal, spec = checkpoint.info.signal, checkpoint.info.net
-    records = [samples_mv for _, samples_mv in check_records()[::_EVERY]]
+    records = [samples_mv for _, samples_mv in check_records(GOLDEN_S)[::_EVERY]]
     filtered = np.stack([filter_segment(signal, SENSOR_HZ, samples_mv) for samples_mv in records])
     windows_mv = filtered[:, -spec.window_samples :]
     windows = net.input.quantise(windows_mv)

@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from edge_mi.bundle import Bundle
 from edge_mi.checkpoint import Checkpoint, Metric
-from edge_mi.errors import ConfigError, StoreError
+from edge_mi.errors import ConfigError, ExportDisagreement, StoreError
 from edge_mi.metrics import Interval, bootstrap_auroc, bootstrap_auroc_difference
 from edge_mi.progress import Progress
 from edge_mi.ranges import calibration_ranges
@@ -22,19 +22,28 @@ from edge_mi.runners.ort import OrtFloatRunner
 from edge_mi.samples import FloatArray
 from edge_mi.store import WindowStore
 
-from .bundle_writer import ExportResult, export_bundle
+from .agreement import AgreementLimits
+from .bundle_writer import ExportResult, export_bundle, write_unchecked
+from .quantise import quantise
 
 TASK = "mi_vs_all"
 
 
 def export_measured(
-    checkpoint: Checkpoint, out: Path, data: Path, *, test_fold: int | None = None, force: bool = False
+    checkpoint: Checkpoint,
+    out: Path,
+    data: Path,
+    *,
+    test_fold: int | None = None,
+    force: bool = False,
+    limits: AgreementLimits | None = None,
 ) -> ExportResult:
     """Write the bundle of `checkpoint` with ranges and figures from the store `data`.
 
     test_fold: measured on, and kept out of the ranges; the store's last by default. The calibration map and
     the operating points stay the checkpoint's. Raises StoreError for a store of another filter or too small,
-    ConfigError for a fold that is not there or holds one class, and what `export_bundle` raises.
+    ConfigError for a fold that is not there or holds one class, ExportDisagreement where int8 costs more AUROC than
+    `limits` allow, and what `export_bundle` raises.
     """
     store = WindowStore.open(data)
     info = checkpoint.info
@@ -52,12 +61,21 @@ def export_measured(
     ranges = calibration_ranges(store, others, info.net, checkpoint.weights)
     recalibrated = Checkpoint(replace(info, ranges=ranges), checkpoint.weights)
     windows = _windows(store, rows, info.net.window_samples, info.net.hop_samples)
-    flat = windows.reshape(-1, info.net.window_samples)
     # the figures go into the bundle, so the files that they are measured on are written first, and once more with them
     with tempfile.TemporaryDirectory(prefix="edge-mi-export-") as folder:
-        draft = export_bundle(recalibrated, Path(folder) / "draft", extra_windows=flat)
-        metrics = _measure(draft.bundle, store, rows, windows, data, fold)
-    return export_bundle(recalibrated, out, force=force, extra_windows=flat, metrics=metrics)
+        draft, _, _ = write_unchecked(recalibrated, quantise(recalibrated), Path(folder))
+        metrics = _measure(draft, store, rows, windows, data, fold)
+    limits = limits or AgreementLimits()
+    lost = next(metric for metric in metrics if metric.name == "auroc_int8_minus_float")
+    if abs(lost.value) > limits.auroc_difference:
+        interval = "" if lost.interval is None else f" ({lost.interval[0]:+.4f} to {lost.interval[1]:+.4f})"
+        raise ExportDisagreement(
+            f"AUROC of int8 minus float is {lost.value:+.4f}{interval} on fold {fold}, at most "
+            f"{limits.auroc_difference:g} may differ; no bundle was written"
+        )
+    return export_bundle(
+        recalibrated, out, force=force, limits=limits, extra_runs=list(windows), metrics=metrics
+    )
 
 
 def _windows(store: WindowStore, rows: np.ndarray, samples: int, hop: int) -> FloatArray:

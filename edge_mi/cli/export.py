@@ -11,7 +11,7 @@ from typing import Any
 
 from edge_mi import strict
 from edge_mi.checkpoint import Checkpoint, Metric
-from edge_mi.errors import ConfigError
+from edge_mi.errors import ConfigError, ExportDisagreement
 from edge_mi.shipped import shipped_checkpoint
 from edge_mi.terminal import table
 
@@ -44,6 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="time between two decisions, a multiple of the stride (default: the checkpoint's)",
     )
+    parser.add_argument(
+        "--limits",
+        type=Path,
+        metavar="FILE",
+        help="JSON with family_decisions, float_decisions and auroc_difference (default: 0.005, 0.02, 0.005)",
+    )
     parser.add_argument("--force", action="store_true", help="replace the folder if it exists")
     parser.add_argument("--json", action="store_true", help="one JSON document as the last line")
 
@@ -56,15 +62,33 @@ def run(args: argparse.Namespace) -> int:
         checkpoint = checkpoint.with_hop(args.hop)
     writer: Any = import_module("edge_mi.export.bundle_writer")
     print(f"exporting {checkpoint.info.net.name} to {args.out}", file=sys.stderr)
-    if args.data is None:
-        result = writer.export_bundle(checkpoint, args.out, force=args.force)
-    else:
-        measured: Any = import_module("edge_mi.export.measured_export")
-        result = measured.export_measured(
-            checkpoint, args.out, args.data, test_fold=args.test_fold, force=args.force
-        )
+    limits = _limits(args.limits)
+    try:
+        if args.data is None:
+            result = writer.export_bundle(checkpoint, args.out, force=args.force, limits=limits)
+        else:
+            measured: Any = import_module("edge_mi.export.measured_export")
+            result = measured.export_measured(
+                checkpoint, args.out, args.data, test_fold=args.test_fold, force=args.force, limits=limits
+            )
+    except ExportDisagreement as exc:
+        if exc.table is not None:
+            print(exc.table)
+        raise
     print(json.dumps(_document(result)) if args.json else _page(result))
     return 0
+
+
+def _limits(path: Path | None) -> Any:
+    if path is None:
+        return None
+    kind: Any = import_module("edge_mi.export.agreement").AgreementLimits
+    try:
+        return strict.loads(path.read_text(encoding="utf-8"), kind)
+    except OSError as exc:
+        raise ConfigError(f"cannot read {path}: {exc.strerror or exc}") from exc
+    except (strict.DocumentError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"{path}: {exc}") from exc
 
 
 def _auroc(result: Any) -> dict[str, Any]:
@@ -117,7 +141,8 @@ def _page(result: Any) -> str:
                 identical,
                 f"{pair['values']:,}",
                 f"{pair['max_lsb']:g}",
-                f"{pair['decisions_differ']:.2%}",
+                f"{pair['max_probability']:.4f}",
+                f"{max(pair['decisions_differ'].values()):.2%}",
             ]
         )
     auroc = document["auroc"]
@@ -127,7 +152,10 @@ def _page(result: Any) -> str:
         f"{document['parameters']:,} parameters, {document['macs_window']:,} MACs a window, {document['macs_hop']:,} a hop "
         f"of {result.bundle.info.net.hop_s:g} s ({document['macs_hop'] / document['macs_window']:.1%})",
         "",
-        table(pairs, header=["agreement", "identical", "values", "max steps", "decisions differ"]),
+        table(
+            pairs,
+            header=["agreement", "identical", "values", "max steps", "max probability", "decisions differ"],
+        ),
         "",
     ]
     if auroc["int8"] is None and auroc["float"] is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -340,8 +341,37 @@ def test_runners_that_disagree_are_a_failed_check(
     net = quantise(with_weights(Checkpoint.load(shipped_checkpoint()), "conv2", bent))
     right = bundle_writer.write_onnx_int8
     monkeypatch.setattr(bundle_writer, "write_onnx_int8", lambda _: right(net))
-    refused(["export", "--int8", "--out", str(tmp_path / "b")], capsys, message="edge-mi: ", code=1)
+    assert main(["export", "--int8", "--out", str(tmp_path / "b")]) == 1
+    captured = capsys.readouterr()
+    assert re.search(r"^conv2 .*first that differs$", captured.out, re.MULTILINE)
+    assert [line for line in captured.err.splitlines() if line.startswith("edge-mi: ")] != []
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "cannot read"),
+        ("{", "not JSON"),
+        ('{"family_decisions": 0.1}', "missing key"),
+        ('{"family_decisions": 0.1, "float_decisions": 0.1, "auroc_difference": 7}', "shares from 0 to 1"),
+    ],
+)
+def test_limits_that_are_none(text: str | None, message: str, tmp_path: Path, capsys: Output) -> None:
+    path = tmp_path / "limits.json"
+    if text is not None:
+        path.write_text(text)
+    words = ["export", "--int8", "--out", str(tmp_path / "b"), "--limits", str(path)]
+    refused(words, capsys, message=message)
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_limit_that_is_breached(tmp_path: Path, capsys: Output) -> None:
+    path = tmp_path / "limits.json"
+    path.write_text('{"family_decisions": 0, "float_decisions": 0.1, "auroc_difference": 0.005}')
+    words = ["export", "--int8", "--out", str(tmp_path / "b"), "--limits", str(path)]
+    refused(words, capsys, message="litert/litert-ref: 0.20% of decisions differ, at most 0.00% may", code=1)
+    assert not (tmp_path / "b").exists()
 
 
 # patches

@@ -7,16 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from edge_mi.export.agreement import AgreementLimits
 from edge_mi.export.measured_export import export_measured
 from heart_store import heart_store
 
 from edge_mi.bundle import Bundle
 from edge_mi.checkpoint import Checkpoint
-from edge_mi.errors import ConfigError, StoreError
+from edge_mi.errors import ConfigError, ExportDisagreement, StoreError
 from edge_mi.metrics import auroc
 from edge_mi.runners.choose import open_runner
 from edge_mi.shipped import shipped_checkpoint
 from edge_mi.store import WindowStore
+
+# ranges of synthetic hearts are none for this network
+LOOSE = AgreementLimits(float_decisions=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +36,7 @@ def checkpoint() -> Checkpoint:
 def test_figures_and_ranges_are_those_of_the_store(
     tmp_path: Path, store: Path, checkpoint: Checkpoint
 ) -> None:
-    result = export_measured(checkpoint, tmp_path / "bundle", store)
+    result = export_measured(checkpoint, tmp_path / "bundle", store, limits=LOOSE)
     info = Bundle.load(tmp_path / "bundle").info
     assert {(m.name, m.arithmetic) for m in info.metrics} == {
         ("auroc", "float"), ("auroc", "int8"), ("auroc_int8_minus_float", "int8"),
@@ -51,8 +55,31 @@ def test_figures_and_ranges_are_those_of_the_store(
     assert "fold 4" in int8.source
 
 
+def test_int8_that_costs_too_much_leaves_no_bundle(
+    tmp_path: Path, store: Path, checkpoint: Checkpoint
+) -> None:
+    with pytest.raises(ExportDisagreement, match=r"AUROC of int8 minus float is .* at most 0 may differ"):
+        export_measured(
+            coarse(checkpoint),
+            tmp_path / "bundle",
+            store,
+            limits=AgreementLimits(float_decisions=1, auroc_difference=0),
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def coarse(checkpoint: Checkpoint) -> Checkpoint:
+    """Weights of which one channel spoils the scale of all the others in int8."""
+    weights = {}
+    for layer, (weight, bias) in checkpoint.weights.items():
+        spoiled = weight.copy()
+        spoiled[:, 0] *= 40
+        weights[layer] = (spoiled, bias)
+    return replace(checkpoint, weights=weights)
+
+
 def test_another_fold_can_be_asked_for(tmp_path: Path, store: Path, checkpoint: Checkpoint) -> None:
-    export_measured(checkpoint, tmp_path / "bundle", store, test_fold=2)
+    export_measured(checkpoint, tmp_path / "bundle", store, test_fold=2, limits=LOOSE)
     assert "fold 2" in Bundle.load(tmp_path / "bundle").info.metrics[0].source
 
 

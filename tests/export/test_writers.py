@@ -12,8 +12,10 @@ import pytest
 from edge_mi.export import bundle_writer
 from edge_mi.export.agreement import AgreementLimits
 from edge_mi.export.bundle_writer import export_bundle
+from edge_mi.export.check_windows import check_windows
 from edge_mi.export.int8_check import check_onnx_is_integer, check_tflite_is_integer
 from edge_mi.export.integer_model import run_integer_model
+from edge_mi.export.layers import report_layers
 from edge_mi.export.onnx_writer import write_onnx_float, write_onnx_int8
 from edge_mi.export.quantise import QuantisedNet, quant_params, quantise
 from edge_mi.export.tflite_writer import write_tflite
@@ -123,6 +125,10 @@ def one_bias(net: QuantisedNet) -> QuantisedNet:
     return replace(net, convs=(replace(layer, bias=bias), *net.convs[1:]))
 
 
+def one_output_bias(net: QuantisedNet) -> QuantisedNet:
+    return replace(net, head=replace(net.head, bias=net.head.bias + 4000))
+
+
 def one_weight(net: QuantisedNet) -> QuantisedNet:
     layer = net.convs[1]
     weight = layer.weight.copy()
@@ -135,19 +141,63 @@ def one_scale(net: QuantisedNet) -> QuantisedNet:
     return replace(net, head=head)
 
 
-@pytest.mark.parametrize("fault", [one_bias, one_weight, one_scale])
-@pytest.mark.parametrize("writer", ["write_tflite", "write_onnx_int8"])
-def test_a_fault_in_either_writer_leaves_no_bundle(
+@pytest.mark.parametrize(("fault", "layer"), [(one_bias, "conv1"), (one_weight, "conv2")])
+@pytest.mark.parametrize(("writer", "column"), [("write_tflite", 6), ("write_onnx_int8", 7)])
+def test_a_fault_in_either_writer_leaves_no_bundle_and_names_its_layer(
     writer: str,
+    column: int,
     fault: Callable[[QuantisedNet], QuantisedNet],
+    layer: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     right = getattr(bundle_writer, writer)
     monkeypatch.setattr(bundle_writer, writer, lambda net: right(fault(net)))
+    with pytest.raises(ExportDisagreement) as caught:
+        export_bundle(toy_checkpoint(), tmp_path / "bundle", limits=LOOSE)
+    assert list(tmp_path.iterdir()) == []
+    assert caught.value.table is not None
+    marked = [line for line in caught.value.table.splitlines() if "first that differs" in line]
+    assert len(marked) == 1
+    assert marked[0].startswith(layer)
+
+
+@pytest.mark.parametrize(
+    "writer", ["write_tflite_front", "write_tflite_head", "write_onnx_front", "write_onnx_head"]
+)
+def test_a_fault_in_an_incremental_writer_leaves_no_bundle(
+    writer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault = one_output_bias if writer.endswith("head") else one_bias
+    right = getattr(bundle_writer, writer)
+    monkeypatch.setattr(bundle_writer, writer, lambda net: right(fault(net)))
+    with pytest.raises(ExportDisagreement, match="front and head"):
+        export_bundle(toy_checkpoint(), tmp_path / "bundle", limits=LOOSE)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("writer", ["write_tflite", "write_onnx_int8"])
+def test_a_scale_that_is_not_the_bundles_leaves_no_bundle(
+    writer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = getattr(bundle_writer, writer)
+    monkeypatch.setattr(bundle_writer, writer, lambda net: right(one_scale(net)))
     with pytest.raises((CheckFailed, BundleError)):
         export_bundle(toy_checkpoint(), tmp_path / "bundle", limits=LOOSE)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_files_without_a_fault_differ_in_no_layer() -> None:
+    checkpoint = Checkpoint.load(shipped_checkpoint())
+    net = quantise(checkpoint)
+    content = {"model.int8.tflite": write_tflite(net), "model.int8.onnx": write_onnx_int8(net)}
+    few = np.concatenate(check_windows(checkpoint.info.signal, net.spec, 12.0))[::8]
+    reports = report_layers(checkpoint, net, content, few)
+    assert [r.name for r in reports] == ["conv1", "conv2", "conv3", "conv4", "conv5", "head"]
+    assert [r.tflite_differ for r in reports] == [0] * 6
+    assert not any(r.differs for r in reports)
+    assert min(r.sqnr_db for r in reports) > 15
+    assert sum(r.macs for r in reports) == net.spec.macs_window
 
 
 def test_too_much_lost_against_float_leaves_no_bundle(tmp_path: Path) -> None:
