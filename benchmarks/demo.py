@@ -16,10 +16,11 @@ import numpy as np
 
 from edge_mi import synthetic
 
+from .emulated import emulated_h10
+
 _HEALTHY_S, _INFARCT_S = 30.0, 45.0
 _SENSOR_HZ = 130
 _BPM = 75
-_READY_TIMEOUT_S = 30.0
 
 
 def main() -> int:
@@ -64,18 +65,8 @@ def _stream(work: Path, bundle: Path) -> int:
         "It was chosen so that both states can be seen; how good the detector is on real hearts stands at the end.\n",
         flush=True,
     )
-    emulator = subprocess.Popen(
-        [*_program(), "emulate", "h10", str(record), "--speed", "0", "--link", link],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        _wait_for(work / "hci", emulator)
+    with emulated_h10(record, work / "hci"):
         return subprocess.run([*_program(), *words], check=False).returncode
-    finally:
-        emulator.terminate()
-        emulator.wait()
 
 
 def _write_record(path: Path) -> None:
@@ -86,17 +77,6 @@ def _write_record(path: Path) -> None:
     microvolts = np.rint(np.concatenate(parts) * 1000).astype(int)
     rows = [f"{i / _SENSOR_HZ:.9f},{value}" for i, value in enumerate(microvolts)]
     path.write_text("\n".join(["t_s,I_uV", *rows]) + "\n")
-
-
-def _wait_for(socket: Path, emulator: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + _READY_TIMEOUT_S
-    while not socket.exists():
-        if emulator.poll() is not None or time.monotonic() > deadline:
-            message = (
-                emulator.stderr.read() if emulator.stderr and emulator.poll() is not None else "no answer"
-            )
-            raise SystemExit(f"the emulator did not start: {message.strip()}")
-        time.sleep(0.05)
 
 
 if __name__ == "__main__":

@@ -6,14 +6,15 @@ Run by `make model`, after `edge-mi train quick`. Nothing is chosen here.
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from edge_mi.export.bundle_writer import export_bundle
+from edge_mi.export.bundle_writer import export_bundle, write_unchecked
+from edge_mi.export.quantise import quantise
 
 from edge_mi.checkpoint import Checkpoint
+from edge_mi.cli.train import ptbxl_folder
 from edge_mi.files import write_file
 
 from .accuracy import stream_fold, stream_metrics
@@ -33,10 +34,10 @@ def main() -> int:
         "--cross-validation", type=Path, help="result of edge-mi train cv, to keep in the results"
     )
     args = parser.parse_args()
-    data = Path(os.environ.get("EDGE_MI_DATA") or ROOT.parent / "shared" / "data") / "ptbxl"
+    data = ptbxl_folder()
     trained = Checkpoint.load(args.checkpoint)
     with tempfile.TemporaryDirectory() as folder:
-        draft = export_bundle(trained, Path(folder) / "bundle").bundle
+        draft, _, _ = write_unchecked(trained, quantise(trained), Path(folder))
         int8 = stream_metrics(draft, stream_fold(draft, data, TEST_FOLD), COMMAND)
     shipped = Checkpoint(replace(trained.info, metrics=(*trained.info.metrics, *int8)), trained.weights)
     shipped.save(SHIPPED / "patchnet-67k.safetensors")

@@ -9,8 +9,6 @@ import argparse
 import asyncio
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -26,11 +24,11 @@ from edge_mi.records import write_wfdb
 from edge_mi.samples import Chunk
 from edge_mi.shipped import shipped_bundle
 
+from .emulated import emulated_h10
 from .machine import describe_machine
 
 SCHEMA = 1
 SENSOR_HZ = 130
-READY_TIMEOUT_S = 30.0
 
 
 def main() -> int:
@@ -51,21 +49,8 @@ def measure(seconds: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         socket = Path(folder) / "hci"
         record = write_wfdb(Path(folder), "heart", ["I"], microvolts[None].astype(np.int16), SENSOR_HZ, 1000)
-        emulator = subprocess.Popen(
-            [sys.executable, "-m", "edge_mi", "emulate", "h10", str(record), "--speed", "0",
-             "--link", f"unix:{socket}"],
-            stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        try:
-            deadline = time.monotonic() + READY_TIMEOUT_S
-            while not socket.exists():
-                if time.monotonic() > deadline or emulator.poll() is not None:
-                    raise SystemExit("the emulator did not start")
-                time.sleep(0.05)
+        with emulated_h10(record, socket):
             received, decisions, wall_s = asyncio.run(_stream(f"unix:{socket}"))
-        finally:
-            emulator.terminate()
-            emulator.wait()
     return {
         "schema": SCHEMA,
         "machine": describe_machine(),

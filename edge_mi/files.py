@@ -23,10 +23,11 @@ def write_file(path: Path, content: bytes, *, mode: int | None = None) -> None:
     try:
         check_place(path)
         path = path.resolve()
-        if path.exists() and not path.is_file() and not path.is_dir():
+        if path.exists() and not path.is_file():
             path.write_bytes(content)
             return
-        permissions = path.stat().st_mode & 0o777 if path.exists() else mode or 0o666 & ~_umask()
+        new = 0o666 & ~_umask() if mode is None else mode
+        permissions = path.stat().st_mode & 0o777 if path.exists() else new
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
         with os.fdopen(handle, "wb") as file:
             file.write(content)

@@ -36,7 +36,7 @@ _T = TypeVar("_T")
 _ADDRESS = re.compile(r"(?:[0-9A-F]{2}:){5}[0-9A-F]{2}", re.IGNORECASE)
 _QUEUED_MESSAGES = 4096  # 38 minutes of H10; what a stalled machine may fall behind
 _BACKLOG = 256
-_ENTRIES: TypeAlias = tuple[Literal["control", "data", "lost"], bytes]
+_Entry: TypeAlias = tuple[Literal["control", "data", "lost"], bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ class PatchStream:
         self._tell = on_event or (lambda _: None)
         self._timeouts = timeouts or Timeouts()
         self._integrity = StampedStream(RATE_HZ, self.statistics)
-        self._queue: asyncio.Queue[_ENTRIES] = asyncio.Queue()
+        self._queue: asyncio.Queue[_Entry] = asyncio.Queue()
         self._exits = AsyncExitStack()
         self._radio: Any = None
         self._scanner_backend: Any = None
@@ -159,7 +159,7 @@ class PatchStream:
             )
         return items
 
-    async def _next_entry(self, timeout_s: float) -> _ENTRIES | None:
+    async def _next_entry(self, timeout_s: float) -> _Entry | None:
         """The next message, or None when stopped or after `timeout_s` seconds."""
         if self._stop.is_set():
             return None
@@ -265,7 +265,7 @@ class PatchStream:
         await self._call(self._client.write_gatt_char(CONTROL_POINT, START_ECG, response=True), "the start")
         self._tell(f"connected to {self._device.name or self._device.address}")
 
-    def _take(self, queue: asyncio.Queue[_ENTRIES], entry: _ENTRIES) -> None:
+    def _take(self, queue: asyncio.Queue[_Entry], entry: _Entry) -> None:
         try:
             queue.put_nowait(entry)
         except asyncio.QueueFull:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -85,7 +85,7 @@ class H10Emulator:
         self._speed, self._repeat, self._faults, self._start_ns = speed, repeat, faults or Faults(), start_ns
         self._position = 0  # samples since the clock started, sent or not
         self._task: asyncio.Task[None] | None = None
-        self._answers: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Task[None]] = set()
         self.frames_made = 0
         self.commands: list[bytes] = []
         self.device = self._build(source, sink, max_mtu)
@@ -154,9 +154,13 @@ class H10Emulator:
     def _on_write(self, connection: Any, value: bytes) -> None:
         self.commands.append(bytes(value))
         # the answer must follow the write's own response, which goes out after this handler
-        task = asyncio.get_running_loop().create_task(self._answer(connection, bytes(value)))
-        self._answers.add(task)
-        task.add_done_callback(self._answers.discard)
+        self._spawn(self._answer(connection, bytes(value)))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` on its own; the event loop alone would not keep it alive."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     async def _answer(self, connection: Any, command: bytes) -> None:
         op, kind = (command + b"\0\0")[:2]
@@ -221,18 +225,15 @@ class H10Emulator:
                 await queue.drain(connection.handle)
             if number in self._faults.lose_link_after:
                 await queue.drain(connection.handle)
-                breaking = asyncio.get_running_loop().create_task(self.drop_link())
-                self._answers.add(breaking)
-                breaking.add_done_callback(self._answers.discard)
+                self._spawn(self.drop_link())  # not here: the loss cancels this task
                 return
 
     def _next_samples(self) -> NDArray[np.int64]:
-        length = len(self._samples_uv)
         if self._repeat:
             return self._samples_uv.take(
                 np.arange(self._position, self._position + SAMPLES_PER_FRAME), mode="wrap"
             )
-        return self._samples_uv[self._position : min(self._position + SAMPLES_PER_FRAME, length)]
+        return self._samples_uv[self._position : self._position + SAMPLES_PER_FRAME]
 
 
 def _parse_settings(data: bytes) -> dict[int, int] | None:

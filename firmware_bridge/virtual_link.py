@@ -68,7 +68,7 @@ class VirtualLink:
             )
             self._ended = opened.source.terminated
             await self._power_on(central)
-            self.bind(central)
+            self._bind(central)
             self._exits = exits.pop_all()
         return self
 
@@ -99,7 +99,7 @@ class VirtualLink:
                 with suppress(asyncio.CancelledError):
                     await starting
 
-    def bind(self, central: Any) -> None:
+    def _bind(self, central: Any) -> None:
         """Make the two classes for a bumble device that is powered on."""
         self.scanner = type("VirtualScanner", (_Scanner,), {"central": central})
         self.client = type("VirtualClient", (_Client,), {"central": central})

@@ -139,7 +139,3 @@ class _Interruption:
     def _interrupt(self, *_: object) -> NoReturn:
         self.happened = True
         raise KeyboardInterrupt
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -71,5 +71,9 @@ def run(args: argparse.Namespace) -> int:
         require(module, extra="train")
     commands: Any = import_module("edge_mi.train.commands")
     verbs = {"store": commands.store, "quick": commands.quick, "cv": commands.cv}
-    data = args.data or Path(os.environ.get(DATA_VARIABLE) or DEFAULT_DATA) / "ptbxl"
-    return int(verbs[args.verb](args, data))
+    return int(verbs[args.verb](args, args.data or ptbxl_folder()))
+
+
+def ptbxl_folder() -> Path:
+    """Where PTB-XL is looked for when no --data says otherwise."""
+    return Path(os.environ.get(DATA_VARIABLE) or DEFAULT_DATA) / "ptbxl"
