@@ -6,7 +6,6 @@ A folder of `model.json` and the files that it lists with their sha256. Whatever
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +56,10 @@ class QuantParams:
             np.int8
         )
         return codes
+
+    def real(self, code: int) -> float:
+        """What an int8 code stands for."""
+        return self.scale * (code - self.zero_point)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,13 +156,11 @@ class Bundle:
 
     def probability(self, logit: float) -> float:
         """Calibrated probability of a logit, rounded to 1e-6 so that every machine says the same."""
-        calibration = self.info.calibration
-        odds = math.exp(-abs(z := calibration.slope * logit + calibration.offset))
-        return round((1.0 if z >= 0 else odds) / (1.0 + odds), 6)
+        return self.info.calibration.probability(logit)
 
     def logit(self, output_int8: int) -> float:
         """The logit that an int8 output of the network stands for."""
-        return self.info.output.scale * (output_int8 - self.info.output.zero_point)
+        return self.info.output.real(output_int8)
 
 
 def _read(folder: Path, name: str) -> bytes:

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 _CLIP = 1 << 18  # 16 mV: sums of squares stay far below 2^63
-_ENERGY_S = 0.10
-_BLOCK_S = 1.25  # holds a beat at 48 bpm and above; the median over blocks forgives an empty one
+ENERGY_S = 0.10
+BLOCK_S = 1.25  # holds a beat at 48 bpm and above; the median over blocks forgives an empty one
 _THRESHOLD = (3, 10)  # of the median block maximum
-_REFRACTORY_S = 0.24
-_BEFORE_S, _AFTER_S = 0.20, 0.40
+REFRACTORY_S = 0.24
+BEAT_BEFORE_S, BEAT_AFTER_S = 0.20, 0.40
 _MIN_BEATS = 3
 _LIKENESS_BITS = 12  # of a sample when beats are compared: products of sums of squares then fit 64 bits
 
@@ -50,11 +50,11 @@ def _twice_median(values: list[int]) -> int:
 def _r_peaks(x: NDArray[np.int64], rate_hz: int) -> list[int]:
     slope = np.zeros_like(x)
     slope[1:-1] = x[2:] - x[:-2]
-    width = max(1, round(_ENERGY_S * rate_hz))
+    width = max(1, round(ENERGY_S * rate_hz))
     total = np.concatenate([[0], np.cumsum(slope * slope)])
     energy = np.zeros_like(x)
     energy[width // 2 : width // 2 + len(x) - width + 1] = total[width:] - total[:-width]
-    block = round(_BLOCK_S * rate_hz)
+    block = round(BLOCK_S * rate_hz)
     blocks = energy[: len(energy) // block * block].reshape(-1, block)
     if len(blocks) == 0:
         return []
@@ -63,7 +63,7 @@ def _r_peaks(x: NDArray[np.int64], rate_hz: int) -> list[int]:
     if len(above) == 0 or twice_median == 0:
         return []
     peaks: list[int] = []
-    refractory = round(_REFRACTORY_S * rate_hz)
+    refractory = round(REFRACTORY_S * rate_hz)
     for run in np.split(above, np.flatnonzero(np.diff(above) > 1) + 1):
         centre = int(run[np.argmax(energy[run])])
         low, high = max(0, centre - width), min(len(x), centre + width + 1)
@@ -78,7 +78,7 @@ def _r_peaks(x: NDArray[np.int64], rate_hz: int) -> list[int]:
 
 
 def _likeness(x: NDArray[np.int64], peaks: list[int], rate_hz: int) -> float | None:
-    before, after = round(_BEFORE_S * rate_hz), round(_AFTER_S * rate_hz)
+    before, after = round(BEAT_BEFORE_S * rate_hz), round(BEAT_AFTER_S * rate_hz)
     beats = [x[p - before : p + after] for p in peaks if p >= before and p + after <= len(x)]
     if len(beats) < _MIN_BEATS:
         return None
