@@ -18,6 +18,7 @@ from edge_mi import strict
 from edge_mi.alarm import AlarmConfig
 from edge_mi.checkpoint import Calibration, Metric, OperatingPoint, Provenance, Ranges
 from edge_mi.errors import BundleError, ConfigError
+from edge_mi.firmware import Firmware
 from edge_mi.netspec import NetSpec
 from edge_mi.quality import QualityLimits
 from edge_mi.signal_design import SignalDesign
@@ -32,11 +33,16 @@ FRONT_ONNX: Final = "front.int8.onnx"
 HEAD_TFLITE: Final = "head.int8.tflite"
 HEAD_ONNX: Final = "head.int8.onnx"
 GOLDEN: Final = "golden.npz"
+C_HEADER: Final = "c/edge_mi.h"
+C_SOURCE: Final = "c/edge_mi.c"
+TFLM_HEADER: Final = "tflm/edge_mi_model.h"
+TFLM_SOURCE: Final = "tflm/edge_mi_model.cc"
 REQUIRED_FILES: Final = (
     TFLITE_INT8, ONNX_INT8, ONNX_FP32, FRONT_TFLITE, FRONT_ONNX, HEAD_TFLITE, HEAD_ONNX, GOLDEN
 )  # fmt: skip
+OPTIONAL_FILES: Final = (C_HEADER, C_SOURCE, TFLM_HEADER, TFLM_SOURCE)
 MAX_FILE_BYTES: Final = 64 << 20
-_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_FILE_NAME = re.compile(r"((c|tflm)/)?[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +78,11 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BundleInfo:
-    """The document `model.json`; frames: how the int8 frames between front and head are quantised."""
+    """The document `model.json`.
+
+    frames: how the int8 frames between front and head are quantised. firmware: what `c/` was written for; None
+    where there is no C code.
+    """
 
     schema: int
     notice: str
@@ -86,6 +96,7 @@ class BundleInfo:
     default_operating_point: str
     alarm: AlarmConfig
     quality: QualityLimits
+    firmware: Firmware | None
     ranges: Ranges
     metrics: tuple[Metric, ...]
     provenance: Provenance
@@ -108,6 +119,8 @@ class BundleInfo:
         missing = [name for name in REQUIRED_FILES if name not in self.files]
         if missing:
             raise ValueError(f"files lacks {', '.join(missing)}")
+        if {C_HEADER, C_SOURCE} & set(self.files) and self.firmware is None:
+            raise ValueError("files holds C code, and firmware does not say what it was written for")
         names = [point.name for point in self.operating_points]
         if self.default_operating_point not in names:
             raise ValueError(f"default operating point {self.default_operating_point} is not one of {names}")

@@ -58,7 +58,7 @@ def check_place(path: Path) -> None:
 def new_folder(path: Path, *, ours: Collection[str], force: bool = False) -> Iterator[Path]:
     """Yield an empty sibling of `path` that takes its place when the block ends, and vanishes if it fails.
 
-    With `force` a folder is replaced that holds nothing but files named in `ours`.
+    With `force` a folder is replaced that holds nothing but files named in `ours`, relative to it.
     Raises OutputError where `path` exists otherwise, or where it cannot be written.
     """
     path = Path(os.path.abspath(path))  # noqa: PTH100  resolve() would follow a link that force must replace
@@ -68,8 +68,7 @@ def new_folder(path: Path, *, ours: Collection[str], force: bool = False) -> Ite
         raise OutputError(f"{path} is not a folder; choose another name")
     if Path.cwd().is_relative_to(path):
         raise OutputError(f"{path} is the folder that you are in; choose another one")
-    held = [entry.name for entry in path.iterdir()] if path.is_dir() else []
-    foreign = next((name for name in held if name not in ours), None)
+    foreign = _foreign(path, ours) if path.is_dir() else None
     if foreign is not None:
         raise OutputError(
             f"{path} holds other things than what is written here ({foreign}); choose another folder"
@@ -88,14 +87,27 @@ def new_folder(path: Path, *, ours: Collection[str], force: bool = False) -> Ite
         shutil.rmtree(work, ignore_errors=True)
 
 
+def _foreign(path: Path, ours: Collection[str]) -> str | None:
+    """Something in the folder that is neither in `ours` nor a folder on the way to it."""
+    folders = {parent.as_posix() for name in ours for parent in Path(name).parents}
+    for entry in path.rglob("*"):
+        name = entry.relative_to(path).as_posix()
+        on_the_way = name in folders and entry.is_dir() and not entry.is_symlink()
+        if name not in ours and not on_the_way:
+            return name
+    return None
+
+
 def _publish(work: Path, path: Path) -> None:
-    for file in sorted(work.rglob("*")):
-        if file.is_file():
-            handle = os.open(file, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+    for entry in sorted(work.rglob("*")):
+        if entry.is_dir():
+            sync_folder(entry)
+            continue
+        handle = os.open(entry, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
     sync_folder(work)
     work.chmod(0o777 & ~_umask())
     if path.exists():

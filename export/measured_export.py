@@ -23,7 +23,7 @@ from edge_mi.samples import FloatArray
 from edge_mi.store import WindowStore
 
 from .agreement import AgreementLimits
-from .bundle_writer import ExportResult, export_bundle, write_unchecked
+from .bundle_writer import NOTHING_MORE, ExportResult, Extras, export_bundle, write_unchecked
 from .quantise import quantise
 
 TASK = "mi_vs_all"
@@ -37,6 +37,7 @@ def export_measured(
     test_fold: int | None = None,
     force: bool = False,
     limits: AgreementLimits | None = None,
+    extras: Extras = NOTHING_MORE,
 ) -> ExportResult:
     """Write the bundle of `checkpoint` with ranges and figures from the store `data`.
 
@@ -74,7 +75,13 @@ def export_measured(
             f"{limits.auroc_difference:g} may differ; no bundle was written"
         )
     return export_bundle(
-        recalibrated, out, force=force, limits=limits, extra_runs=list(windows), metrics=metrics
+        recalibrated,
+        out,
+        force=force,
+        limits=limits,
+        extra_runs=list(windows),
+        metrics=metrics,
+        extras=extras,
     )
 
 
