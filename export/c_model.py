@@ -25,8 +25,8 @@ from .c_writer import SOURCE
 
 FLAGS: Final = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-Wconversion")
 _COMPILERS: Final = ("cc", "gcc", "clang")
-_STATES: Final[tuple[State | None, ...]] = (None, "negative", "positive", "undetermined", "alarm")
-_REASONS: Final[tuple[Reason | None, ...]] = (
+ANSWERS: Final[tuple[State | None, ...]] = (None, "negative", "positive", "undetermined", "alarm")
+REASONS: Final[tuple[Reason | None, ...]] = (
     None, "warming_up", "gap", "flat", "saturated", "noise", "lead_off", "wrong_gain"
 )  # fmt: skip
 
@@ -153,13 +153,13 @@ class CModel:
 
     def _decision(self, found: _CDecision, model_id: str) -> Decision:
         ticks_hz = np.lcm(self.firmware.rate_hz, self.spec.rate_hz)
-        state = _STATES[found.state]
+        state = ANSWERS[found.state]
         assert state is not None
         return Decision(
             t_s=round(found.t_ticks / int(ticks_hz), 6),
             probability=None if found.probability_ppm < 0 else found.probability_ppm / 1e6,
             state=state,
-            reason=_REASONS[found.reason],
+            reason=REASONS[found.reason],
             quality=None if found.quality_permille < 0 else found.quality_permille / 1000,
             heart_rate_bpm=None if found.heart_rate_dbpm < 0 else found.heart_rate_dbpm / 10,
             model_id=model_id,

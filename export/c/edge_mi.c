@@ -7,7 +7,10 @@
 
 #include <string.h>
 
-#if defined(__ARM_FEATURE_DSP) && !defined(__ARM_FEATURE_MVE)
+#if defined(__ARM_FEATURE_MVE)
+#include <arm_mve.h>
+#define USE_MVE 1
+#elif defined(__ARM_FEATURE_DSP)
 #include <arm_acle.h>
 #define USE_DSP 1
 #endif

@@ -57,26 +57,38 @@ static void convolve(const layer *l, const int8_t *x, int8_t *y)
     size_t n = (size_t)l->kernel * l->in, o = 0;
     const int8_t *w = l->weight;
 #ifdef USE_DSP
-    for (; o + 2 <= l->out; o += 2, w += 2 * n) { /* two outputs share the widened input */
-        const int8_t *v = w + n;
-        int32_t a = l->bias[o], b = l->bias[o + 1];
-        size_t i = 0;
-        for (; i + 4 <= n; i += 4) {
-            int16x2_t even = even_bytes(x + i), odd = odd_bytes(x + i);
-            a = __smlad(odd, odd_bytes(w + i), __smlad(even, even_bytes(w + i), a));
-            b = __smlad(odd, odd_bytes(v + i), __smlad(even, even_bytes(v + i), b));
+    for (; o + 4 <= l->out; o += 4, w += 4 * n) { /* four outputs share the widened input */
+        const int8_t *p = x, *end = x + n / 4 * 4, *w0 = w, *w1 = w + n, *w2 = w + 2 * n, *w3 = w + 3 * n;
+        int32_t s0 = l->bias[o], s1 = l->bias[o + 1], s2 = l->bias[o + 2], s3 = l->bias[o + 3];
+        for (; p < end; p += 4, w0 += 4, w1 += 4, w2 += 4, w3 += 4) {
+            int16x2_t even = even_bytes(p), odd = odd_bytes(p);
+            s0 = __smlad(odd, odd_bytes(w0), __smlad(even, even_bytes(w0), s0));
+            s1 = __smlad(odd, odd_bytes(w1), __smlad(even, even_bytes(w1), s1));
+            s2 = __smlad(odd, odd_bytes(w2), __smlad(even, even_bytes(w2), s2));
+            s3 = __smlad(odd, odd_bytes(w3), __smlad(even, even_bytes(w3), s3));
         }
-        for (; i < n; i++) {
-            a += x[i] * w[i];
-            b += x[i] * v[i];
+        for (; p < x + n; p++) {
+            s0 += *p * *w0++;
+            s1 += *p * *w1++;
+            s2 += *p * *w2++;
+            s3 += *p * *w3++;
         }
-        y[o] = requantised(l, o, a);
-        y[o + 1] = requantised(l, o + 1, b);
+        y[o] = requantised(l, o, s0);
+        y[o + 1] = requantised(l, o + 1, s1);
+        y[o + 2] = requantised(l, o + 2, s2);
+        y[o + 3] = requantised(l, o + 3, s3);
     }
 #endif
     for (; o < l->out; o++, w += n) {
         int32_t sum = l->bias[o];
+#ifdef USE_MVE
+        for (size_t i = 0; i < n; i += 16) {
+            mve_pred16_t left = vctp8q((uint32_t)(n - i));
+            sum = vmladavaq_p_s8(sum, vldrbq_z_s8(x + i, left), vldrbq_z_s8(w + i, left), left);
+        }
+#else
         for (size_t i = 0; i < n; i++) sum += x[i] * w[i];
+#endif
         y[o] = requantised(l, o, sum);
     }
 }
