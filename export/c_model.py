@@ -123,31 +123,54 @@ class CModel:
         return result[:count]
 
     def decisions(
-        self, items: Sequence[NDArray[np.int16] | Missing], *, model_id: str = "", chunk: int = 1 << 16
+        self, stream: Sequence[NDArray[np.int16] | Missing], *, model_id: str = "", chunk: int = 1 << 16
     ) -> list[Decision]:
         """A whole stream of codes int16 (n,) and gaps, given in chunks of at most `chunk`, with its end."""
-        self._code.edge_mi_init(self._state)
+        self.begin()
         result: list[Decision] = []
-        found = _CDecision()
-        at = ctypes.byref(found)
-        for item in items:
-            if isinstance(item, Missing):
-                self._code.edge_mi_gap(self._state, ctypes.c_uint32(item.n_samples))
-                while self._code.edge_mi_next(self._state, at):
-                    result.append(self._decision(found, model_id))
+        for part in stream:
+            if isinstance(part, Missing):
+                self._code.edge_mi_gap(self._state, ctypes.c_uint32(part.n_samples))
+                result += self._waiting(model_id)
                 continue
-            for first in range(0, len(item), chunk):
-                part = np.ascontiguousarray(item[first : first + chunk])
-                used = 0
-                while used < len(part):
-                    rest = part[used:]
-                    used += self._code.edge_mi_push(
-                        self._state, _pointer(rest), ctypes.c_size_t(len(rest)), at
-                    )
-                    if found.state != 0:
-                        result.append(self._decision(found, model_id))
+            for first in range(0, len(part), chunk):
+                result += self.push(part[first : first + chunk], model_id=model_id)
+        return result + self.end(model_id=model_id)
+
+    def begin(self) -> None:
+        """The start of a stream."""
+        self._code.edge_mi_init(self._state)
+
+    def push(self, codes: NDArray[np.int16], *, model_id: str = "") -> list[Decision]:
+        """Decisions that codes int16 (n,) make due."""
+        result = []
+        found = _CDecision()
+        while len(codes):
+            part = np.ascontiguousarray(codes)
+            used = self._code.edge_mi_push(
+                self._state, _pointer(part), ctypes.c_size_t(len(part)), ctypes.byref(found)
+            )
+            codes = codes[used:]
+            if found.state != 0:
+                result.append(self._decision(found, model_id))
+        return result
+
+    def end(self, *, model_id: str = "") -> list[Decision]:
+        """Decisions that are due when the stream ends."""
         self._code.edge_mi_close(self._state)
-        while self._code.edge_mi_next(self._state, at):
+        return self._waiting(model_id)
+
+    def snapshot(self) -> bytes:
+        """The state, which holds no pointers."""
+        return self._state.raw
+
+    def restore(self, snapshot: bytes) -> None:
+        """Go on where `snapshot` was taken."""
+        ctypes.memmove(self._state, snapshot, len(snapshot))
+
+    def _waiting(self, model_id: str) -> list[Decision]:
+        result, found = [], _CDecision()
+        while self._code.edge_mi_next(self._state, ctypes.byref(found)):
             result.append(self._decision(found, model_id))
         return result
 
