@@ -60,6 +60,37 @@ class QuantParams:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TensorFigures:
+    """The smallest and largest real value that an int8 tensor took, and how its codes are to be read."""
+
+    low: float
+    high: float
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerFigures:
+    """One layer on synthetic windows, in int8 of the family `fast` and beside the float network.
+
+    shape: (time, channels) of its output for a window. bytes: weights and biases. values: output values that the
+    figures rest on. sqnr_db: power of the float output to that of the difference; None where one of them is 0.
+    saturated: share of outputs that lie beyond the ends of int8 in float.
+    """
+
+    name: str
+    shape: tuple[int, int]
+    macs_window: int
+    macs_hop: int
+    bytes: int
+    source: TensorFigures
+    result: TensorFigures
+    values: int
+    sqnr_db: float | None
+    saturated: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileEntry:
     """Size and sha256 (hex) of a file of the bundle."""
 
@@ -84,6 +115,7 @@ class BundleInfo:
     alarm: AlarmConfig
     quality: QualityLimits
     ranges: Ranges
+    layers: tuple[LayerFigures, ...]
     metrics: tuple[Metric, ...]
     provenance: Provenance
     versions: dict[str, str]
@@ -102,6 +134,10 @@ class BundleInfo:
             )
         if self.alarm.span_s < 3 * self.net.window_s:
             raise ValueError(f"alarm span of {self.alarm.span_s} s is shorter than three windows")
+        if tuple(layer.name for layer in self.layers) != self.net.layer_names:
+            raise ValueError(
+                f"layers {[layer.name for layer in self.layers]}, the network has {[*self.net.layer_names]}"
+            )
         missing = [name for name in REQUIRED_FILES if name not in self.files]
         if missing:
             raise ValueError(f"files lacks {', '.join(missing)}")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from edge_mi.bundle import Bundle
+from edge_mi.bundle import Bundle, LayerFigures, TensorFigures
 from edge_mi.checkpoint import Metric, OperatingPoint
 from edge_mi.decision import REASONS, Decision
 from edge_mi.figure_names import figure_name
@@ -19,15 +19,59 @@ _BLOCKS = " ▁▂▃▄▅▆▇█"
 
 
 def table(rows: Sequence[Sequence[str]], *, header: Sequence[str] | None = None) -> str:
-    """Rows in aligned columns; numbers to the right, words to the left."""
+    """Rows in aligned columns; numbers to the right, words to the left, whatever stands beside empty cells."""
     all_rows = [list(header), *map(list, rows)] if header else list(map(list, rows))
     widths = [max(len(row[i]) for row in all_rows) for i in range(len(all_rows[0]))]
-    right = [all(_numeric(row[i]) for row in rows) for i in range(len(widths))]
+    filled = [[row[i] for row in rows if row[i] not in ("", "-")] for i in range(len(widths))]
+    right = [bool(cells) and all(map(_numeric, cells)) for cells in filled]
     lines = ["  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)).rstrip()
              for row in all_rows]  # fmt: skip
     if header:
         lines.insert(1, "  ".join("-" * width for width in widths))
     return "\n".join(lines)
+
+
+def layer_table(layers: Sequence[LayerFigures], more: Mapping[str, Sequence[str]] | None = None) -> str:
+    """The layers of a network in the order of the path, its input and the mean over frames between them.
+
+    more: further columns, header -> one cell for each layer.
+    """
+    header = [
+        "layer",
+        "output",
+        "MACs a window",
+        "a hop",
+        "bytes",
+        "range",
+        "step",
+        "zero",
+        "SQNR dB",
+        "saturated",
+    ]
+    extra = [*(more or {}).values()]
+    rows = []
+    for i, layer in enumerate(layers):
+        if i == 0 or layer.source != layers[i - 1].result:
+            name = "input" if i == 0 else "mean"
+            rows.append([name, *[""] * 4, *_tensor_cells(layer.source), *[""] * (2 + len(extra))])
+        rows.append(
+            [
+                layer.name,
+                f"{layer.shape[0]} x {layer.shape[1]}",
+                f"{layer.macs_window:,}",
+                f"{layer.macs_hop:,}",
+                f"{layer.bytes:,}",
+                *_tensor_cells(layer.result),
+                "-" if layer.sqnr_db is None else f"{layer.sqnr_db:.1f}",
+                f"{layer.saturated:.3%}",
+                *(column[i] for column in extra),
+            ]
+        )
+    return table(rows, header=[*header, *(more or {})])
+
+
+def _tensor_cells(tensor: TensorFigures) -> list[str]:
+    return [f"{tensor.low:.3f} to {tensor.high:.3f}", f"{tensor.scale:.5f}", str(tensor.zero_point)]
 
 
 def _numeric(text: str) -> bool:

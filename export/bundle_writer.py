@@ -31,18 +31,18 @@ from edge_mi.bundle import (
 from edge_mi.checkpoint import Checkpoint, Metric
 from edge_mi.errors import CheckFailed, ExportDisagreement
 from edge_mi.files import new_folder
-from edge_mi.golden import verify_golden
+from edge_mi.golden import GoldenDetail, verify_golden
 from edge_mi.notice import NOTICE
 from edge_mi.runners.litert import LiteRtRunner
 from edge_mi.runners.ort import OrtRunner
 from edge_mi.samples import FloatArray
 
 from .agreement import AgreementLimits, PairAgreement, enforce_agreement, measure_agreement
-from .check_windows import check_windows
+from .check_windows import check_windows, layer_windows
 from .defaults import DEFAULT_QUALITY, default_alarm
 from .golden import make_golden
 from .int8_check import check_onnx_is_integer, check_tflite_is_integer
-from .layers import layer_table, report_layers
+from .layers import report_layers, report_table, run_layers
 from .onnx_writer import write_onnx_float, write_onnx_front, write_onnx_head, write_onnx_int8
 from .quantise import QuantisedNet, quantise
 from .tflite_writer import write_tflite, write_tflite_front, write_tflite_head
@@ -65,17 +65,19 @@ def export_bundle(
     limits: AgreementLimits | None = None,
     extra_runs: Sequence[FloatArray] = (),
     metrics: tuple[Metric, ...] | None = None,
+    golden: GoldenDetail = "stages",
 ) -> ExportResult:
     """Write the bundle of `checkpoint` to the folder `out`, whole or not at all.
 
     extra_runs: each float64 (n, samples), millivolts, windows that follow each other by a hop, compared beside
-    the synthetic ones. metrics: figures that take the place of the checkpoint's. Raises ExportDisagreement,
+    the synthetic ones. metrics: figures that take the place of the checkpoint's. golden: outputs of the stages, or
+    of every layer too. Raises ExportDisagreement,
     with a table of the layers, where a check fails, OutputError where `out` exists (without `force`) or cannot
     be written.
     """
     net = quantise(checkpoint)
     with new_folder(out, ours=(MODEL_JSON, *REQUIRED_FILES), force=force) as work:
-        bundle, content, operators = write_unchecked(checkpoint, net, work, metrics)
+        bundle, content, operators = write_unchecked(checkpoint, net, work, metrics, golden)
         runs = [*check_windows(checkpoint.info.signal, net.spec), *extra_runs]
         try:
             _check_golden(bundle)
@@ -83,13 +85,17 @@ def export_bundle(
             enforce_agreement(agreement, limits or AgreementLimits())
         except CheckFailed as exc:
             few = np.stack([run[0] for run in runs[:: max(1, len(runs) // 8)]])
-            layers = layer_table(report_layers(checkpoint, net, content, few))
+            layers = report_table(report_layers(net, checkpoint.weights, content, few))
             raise ExportDisagreement(str(exc), table=layers) from exc
     return ExportResult(Bundle.load(out), agreement, operators)
 
 
 def write_unchecked(
-    checkpoint: Checkpoint, net: QuantisedNet, folder: Path, metrics: tuple[Metric, ...] | None = None
+    checkpoint: Checkpoint,
+    net: QuantisedNet,
+    folder: Path,
+    metrics: tuple[Metric, ...] | None = None,
+    golden: GoldenDetail = "stages",
 ) -> tuple[Bundle, dict[str, bytes], dict[str, Counter[str]]]:
     """The bundle of `net` in an empty folder, its files, and the operators inside; nothing was compared yet.
 
@@ -103,7 +109,7 @@ def write_unchecked(
         FRONT_ONNX: write_onnx_front(net),
         HEAD_TFLITE: write_tflite_head(net),
         HEAD_ONNX: write_onnx_head(net),
-        GOLDEN: make_golden(checkpoint, net).to_bytes(),
+        GOLDEN: make_golden(checkpoint, net, golden).to_bytes(),
     }
     operators = {
         **{name: check_tflite_is_integer(content[name]) for name in (TFLITE_INT8, FRONT_TFLITE, HEAD_TFLITE)},
@@ -120,6 +126,7 @@ def _info(
     checkpoint: Checkpoint, net: QuantisedNet, content: dict[str, bytes], metrics: tuple[Metric, ...] | None
 ) -> BundleInfo:
     info = checkpoint.info
+    layers = run_layers(net, checkpoint.weights, layer_windows(info.signal, net.spec))
     return BundleInfo(
         schema=SCHEMA,
         notice=NOTICE,
@@ -134,6 +141,7 @@ def _info(
         alarm=default_alarm(info.net),
         quality=DEFAULT_QUALITY,
         ranges=info.ranges,
+        layers=tuple(layer.figures for layer in layers),
         metrics=info.metrics if metrics is None else metrics,
         provenance=info.provenance,
         versions={"edge-mi": version("edge-mi")},

@@ -14,6 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from edge_mi.bundle import Bundle
 from edge_mi.checkpoint import Checkpoint, Metric
 from edge_mi.errors import ConfigError, ExportDisagreement, StoreError
+from edge_mi.golden import GoldenDetail
 from edge_mi.metrics import Interval, bootstrap_auroc, bootstrap_auroc_difference
 from edge_mi.progress import Progress
 from edge_mi.ranges import calibration_ranges
@@ -37,6 +38,7 @@ def export_measured(
     test_fold: int | None = None,
     force: bool = False,
     limits: AgreementLimits | None = None,
+    golden: GoldenDetail = "stages",
 ) -> ExportResult:
     """Write the bundle of `checkpoint` with ranges and figures from the store `data`.
 
@@ -74,7 +76,13 @@ def export_measured(
             f"{limits.auroc_difference:g} may differ; no bundle was written"
         )
     return export_bundle(
-        recalibrated, out, force=force, limits=limits, extra_runs=list(windows), metrics=metrics
+        recalibrated,
+        out,
+        force=force,
+        limits=limits,
+        extra_runs=list(windows),
+        metrics=metrics,
+        golden=golden,
     )
 
 

@@ -50,6 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="JSON with family_decisions, float_decisions and auroc_difference (default: 0.005, 0.02, 0.005)",
     )
+    parser.add_argument(
+        "--golden",
+        choices=["stages", "full"],
+        default="stages",
+        help="golden outputs to write: of the stages, or of every layer too (default: stages)",
+    )
     parser.add_argument("--force", action="store_true", help="replace the folder if it exists")
     parser.add_argument("--json", action="store_true", help="one JSON document as the last line")
 
@@ -65,11 +71,19 @@ def run(args: argparse.Namespace) -> int:
     limits = _limits(args.limits)
     try:
         if args.data is None:
-            result = writer.export_bundle(checkpoint, args.out, force=args.force, limits=limits)
+            result = writer.export_bundle(
+                checkpoint, args.out, force=args.force, limits=limits, golden=args.golden
+            )
         else:
             measured: Any = import_module("edge_mi.export.measured_export")
             result = measured.export_measured(
-                checkpoint, args.out, args.data, test_fold=args.test_fold, force=args.force, limits=limits
+                checkpoint,
+                args.out,
+                args.data,
+                test_fold=args.test_fold,
+                force=args.force,
+                limits=limits,
+                golden=args.golden,
             )
     except ExportDisagreement as exc:
         if exc.table is not None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
+from importlib import import_module
+from math import prod
+from pathlib import Path
 from typing import Any
 
 from edge_mi import strict
@@ -11,9 +15,10 @@ from edge_mi.bundle import Bundle
 from edge_mi.cli.arguments import add_bundle, load_bundle
 from edge_mi.errors import GoldenMismatch, MissingDependency
 from edge_mi.figure_names import figure_name, question
-from edge_mi.golden import verify_golden
+from edge_mi.files import check_place, write_file
+from edge_mi.golden import STAGES, match_golden
 from edge_mi.runners.choose import available_runners, open_runner
-from edge_mi.terminal import table
+from edge_mi.terminal import layer_table, table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,25 +26,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--verify", action="store_true", help="replay the golden signals with every runner that is installed"
     )
+    parser.add_argument(
+        "--html",
+        type=Path,
+        metavar="FILE",
+        help="write a page with histograms of weights and activations and the error of each layer",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON document as the last line")
 
 
 def run(args: argparse.Namespace) -> int:
     bundle = load_bundle(args.bundle)
+    if args.html is not None:
+        check_place(args.html)
     if not args.json:
         print(describe(bundle))
+    if args.html is not None:
+        page: str = import_module("edge_mi.export.look_inside").look_inside(bundle)
+        write_file(args.html, page.encode())
+        print(f"wrote {args.html}", file=sys.stderr)
     checks = _verify(bundle) if args.verify else {}
     if args.verify and not args.json:
-        print("\nGOLDEN SIGNALS")
-        print(table([[name, c["library"], c["family"], c["result"]] for name, c in checks.items()],
-                    header=["runner", "library", "family", "result"]))  # fmt: skip
+        print(f"\n{_checks_table(checks)}")
     if args.json:
         document: dict[str, Any] = {"bundle": str(bundle.path), "model_id": bundle.model_id}
         document |= {key: value for key, value in strict.encode(bundle.info).items() if key != "signal"}
+        if args.html is not None:
+            document["html"] = str(args.html)
         if args.verify:
             document["verify"] = checks
         print(json.dumps(document, ensure_ascii=False))
-    wrong = [f"{name}: {c['result']}" for name, c in checks.items() if c["result"] != "identical"]
+    wrong = [c["result"] for c in checks.values() if c["result"] != "identical"]
     if wrong:
         raise GoldenMismatch("; ".join(wrong))
     return 0
@@ -73,6 +90,9 @@ def describe(bundle: Bundle) -> str:
 
     files = [[name, f"{entry.bytes:,}", entry.sha256[:16]] for name, entry in info.files.items()]
     parts = [info.notice, "", table(rows), "", table(files, header=["file", "bytes", "sha256"])]
+    layers = info.layers
+    parts += ["", f"LAYERS, {layers[0].values // prod(layers[0].shape)} synthetic windows, int8 beside float"]
+    parts.append(layer_table(layers))
     shown = [metric for metric in info.metrics if metric.arithmetic == "int8"]
     for source in dict.fromkeys(metric.source for metric in shown):
         group = [
@@ -94,17 +114,32 @@ def describe(bundle: Bundle) -> str:
     return "\n".join(parts)
 
 
-def _verify(bundle: Bundle) -> dict[str, dict[str, str]]:
+def _verify(bundle: Bundle) -> dict[str, dict[str, Any]]:
     names = available_runners()
     if not names:
         raise MissingDependency("ai_edge_litert", extra="tflite")
-    checks = {}
+    checks: dict[str, dict[str, Any]] = {}
     for name in names:
         runner = open_runner(bundle, name)
-        try:
-            verify_golden(bundle, runner)
-            result = "identical"
-        except GoldenMismatch as exc:
-            result = str(exc)
-        checks[name] = {"library": runner.library, "family": runner.family, "result": result}
+        match = match_golden(bundle, runner)
+        checks[name] = {
+            "library": runner.library,
+            "family": runner.family,
+            "matched": match.matched,
+            "stages": match.stages,
+            "signals": match.signals,
+            "result": match.mismatch or "identical",
+        }
     return checks
+
+
+def _checks_table(checks: dict[str, dict[str, Any]]) -> str:
+    """Runners in rows, stages in columns: whose values each gave."""
+    first = next(iter(checks.values()))
+    stages = [stage for stage in STAGES if stage in first["stages"]]
+    rows = [
+        [name, c["library"], c["family"], c["matched"], *(c["stages"][stage] for stage in stages)]
+        for name, c in checks.items()
+    ]
+    header = ["runner", "library", "family", "matched", *(stage.replace("_", " ") for stage in stages)]
+    return f"GOLDEN SIGNALS, {first['signals']} of them: whose values come out\n{table(rows, header=header)}"
