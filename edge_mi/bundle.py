@@ -89,6 +89,11 @@ class LayerFigures:
     sqnr_db: float | None
     saturated: float
 
+    @property
+    def windows(self) -> int:
+        """Windows that the figures rest on."""
+        return self.values // (self.shape[0] * self.shape[1])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileEntry:
@@ -134,10 +139,11 @@ class BundleInfo:
             )
         if self.alarm.span_s < 3 * self.net.window_s:
             raise ValueError(f"alarm span of {self.alarm.span_s} s is shorter than three windows")
-        if tuple(layer.name for layer in self.layers) != self.net.layer_names:
-            raise ValueError(
-                f"layers {[layer.name for layer in self.layers]}, the network has {[*self.net.layer_names]}"
-            )
+        layers = [(layer.name, *layer.shape) for layer in self.layers]
+        steps = zip(self.net.layer_names, (*self.net.lengths, 1), strict=True)
+        expected = [(name, length, self.net.weight_shape(name)[0]) for name, length in steps]
+        if layers != expected:
+            raise ValueError(f"layers (name, time, channels) {layers}, the network has {expected}")
         missing = [name for name in REQUIRED_FILES if name not in self.files]
         if missing:
             raise ValueError(f"files lacks {', '.join(missing)}")

@@ -55,6 +55,7 @@ def test_help_loads_no_numpy() -> None:
         (["stream", "--device", "Polar H10"], "tflite"),
         (["score", "anything"], "tflite"),
         (["info", "--verify"], "tflite"),
+        (["info", "--html", "page.html"], "export"),
         (["bench"], "tflite"),
         (["train", "quick"], "train"),
     ],

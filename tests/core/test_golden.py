@@ -215,9 +215,11 @@ def test_arrays_that_are_missing_or_unknown_are_named(more: dict[str, int], tmp_
 
 
 def test_a_full_file_holds_every_layer_and_is_verified(tmp_path: Path) -> None:
-    from edge_mi.export.bundle_writer import export_bundle
+    from edge_mi.export.bundle_writer import write_unchecked
+    from edge_mi.export.quantise import quantise
 
-    made = export_bundle(Checkpoint.load(shipped_checkpoint()), tmp_path / "full", golden="full").bundle
+    checkpoint = Checkpoint.load(shipped_checkpoint())
+    made, _, _ = write_unchecked(checkpoint, quantise(checkpoint), tmp_path, golden="full")
     golden, net = read_golden(made), made.info.net
     assert {key: array.shape for key, array in golden.layers.items()} == {
         f"{conv.name}_{family}": (8, length, conv.out_channels)
