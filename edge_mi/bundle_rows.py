@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from edge_mi.bundle import Bundle
+from edge_mi.bundle import Bundle, LayerFigures, TensorFigures
 from edge_mi.checkpoint import Metric
 from edge_mi.figure_names import figure_name, question
 
@@ -55,3 +55,47 @@ def metrics_by_source(metrics: Sequence[Metric]) -> dict[str, list[Metric]]:
     for metric in metrics:
         groups.setdefault(metric.source, []).append(metric)
     return groups
+
+
+def layer_rows(
+    layers: Sequence[LayerFigures], more: Mapping[str, Sequence[str]]
+) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the layers in the order of the path, with the input and the mean over frames among them.
+
+    more: further columns, header -> one cell for each layer.
+    """
+    header = [
+        "layer",
+        "output",
+        "MACs a window",
+        "a hop",
+        "bytes",
+        "range",
+        "step",
+        "zero",
+        "SQNR dB",
+        "saturated",
+    ]
+    rows = []
+    for i, layer in enumerate(layers):
+        if i == 0 or layer.source != layers[i - 1].result:
+            name = "input" if i == 0 else "mean"
+            rows.append([name, *[""] * 4, *_tensor_cells(layer.source), *[""] * (2 + len(more))])
+        rows.append(
+            [
+                layer.name,
+                f"{layer.shape[0]} x {layer.shape[1]}",
+                f"{layer.macs_window:,}",
+                f"{layer.macs_hop:,}",
+                f"{layer.bytes:,}",
+                *_tensor_cells(layer.result),
+                "-" if layer.sqnr_db is None else f"{layer.sqnr_db:.1f}",
+                f"{layer.saturated:.3%}",
+                *(column[i] for column in more.values()),
+            ]
+        )
+    return [*header, *more], rows
+
+
+def _tensor_cells(tensor: TensorFigures) -> list[str]:
+    return [f"{tensor.low:.3f} to {tensor.high:.3f}", f"{tensor.scale:.5f}", str(tensor.zero_point)]

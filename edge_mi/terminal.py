@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from edge_mi.bundle import Bundle, LayerFigures, TensorFigures
+from edge_mi.bundle import Bundle, LayerFigures
+from edge_mi.bundle_rows import layer_rows
 from edge_mi.checkpoint import Metric, OperatingPoint
 from edge_mi.decision import REASONS, Decision
 from edge_mi.figure_names import figure_name
@@ -32,46 +33,9 @@ def table(rows: Sequence[Sequence[str]], *, header: Sequence[str] | None = None)
 
 
 def layer_table(layers: Sequence[LayerFigures], more: Mapping[str, Sequence[str]] | None = None) -> str:
-    """The layers of a network in the order of the path, its input and the mean over frames between them.
-
-    more: further columns, header -> one cell for each layer.
-    """
-    header = [
-        "layer",
-        "output",
-        "MACs a window",
-        "a hop",
-        "bytes",
-        "range",
-        "step",
-        "zero",
-        "SQNR dB",
-        "saturated",
-    ]
-    extra = [*(more or {}).values()]
-    rows = []
-    for i, layer in enumerate(layers):
-        if i == 0 or layer.source != layers[i - 1].result:
-            name = "input" if i == 0 else "mean"
-            rows.append([name, *[""] * 4, *_tensor_cells(layer.source), *[""] * (2 + len(extra))])
-        rows.append(
-            [
-                layer.name,
-                f"{layer.shape[0]} x {layer.shape[1]}",
-                f"{layer.macs_window:,}",
-                f"{layer.macs_hop:,}",
-                f"{layer.bytes:,}",
-                *_tensor_cells(layer.result),
-                "-" if layer.sqnr_db is None else f"{layer.sqnr_db:.1f}",
-                f"{layer.saturated:.3%}",
-                *(column[i] for column in extra),
-            ]
-        )
-    return table(rows, header=[*header, *(more or {})])
-
-
-def _tensor_cells(tensor: TensorFigures) -> list[str]:
-    return [f"{tensor.low:.3f} to {tensor.high:.3f}", f"{tensor.scale:.5f}", str(tensor.zero_point)]
+    """The layers of a network as text; more: further columns, header -> one cell for each layer."""
+    header, rows = layer_rows(layers, more or {})
+    return table(rows, header=header)
 
 
 def _numeric(text: str) -> bool:

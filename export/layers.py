@@ -116,12 +116,20 @@ def report_layers(
 def report_table(reports: tuple[LayerReport, ...]) -> str:
     """The reports as text, with the first layer that differs marked."""
     first = next((r for r in reports if r.differs), None)
-    more = {
-        "tflite differ": ["-" if r.tflite_differ is None else f"{r.tflite_differ:.2%}" for r in reports],
-        "onnx differ": ["-" if r.onnx_differ is None else f"{r.onnx_differ:.2%}" for r in reports],
-        "": ["<- first that differs" if r is first else "" for r in reports],
+    marks = ["<- first that differs" if r is first else "" for r in reports]
+    return layer_table([r.figures for r in reports], {**differ_columns(reports), "": marks})
+
+
+def differ_columns(reports: tuple[LayerReport, ...]) -> dict[str, list[str]]:
+    """The shares that differ as further columns of a table of layers."""
+    shares = {
+        "TFLite differ": [r.tflite_differ for r in reports],
+        "ONNX differ": [r.onnx_differ for r in reports],
     }
-    return layer_table([r.figures for r in reports], more)
+    return {
+        name: ["-" if share is None else f"{share:.2%}" for share in column]
+        for name, column in shares.items()
+    }
 
 
 def _tensor(params: QuantParams, codes: NDArray[np.int8]) -> TensorFigures:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_mi.bundle import Bundle
-from edge_mi.bundle_rows import METRIC_HEADER, identity_rows, metric_row, metrics_by_source
+from edge_mi.bundle_rows import METRIC_HEADER, identity_rows, layer_rows, metric_row, metrics_by_source
 from edge_mi.checkpoint import Metric
 from edge_mi.golden import read_golden
 from edge_mi.samples import FloatArray
@@ -20,7 +20,7 @@ from edge_mi.samples import FloatArray
 from . import svg
 from .bundle_reader import read_float, read_quantised
 from .check_windows import layer_windows
-from .layers import LayerReport, LayerRun, report_layers, run_layers, sqnr_db
+from .layers import LayerReport, LayerRun, differ_columns, report_layers, run_layers, sqnr_db
 from .page import Cell, Content, Html, charts, definitions, details, figure, page, paragraph, section, table
 from .quantise import QuantisedLayer
 
@@ -113,48 +113,23 @@ def _layers(bundle: Bundle, reports: tuple[LayerReport, ...]) -> list[Html]:
     lines = [
         f"{n} synthetic windows, int8 of the family fast beside the float network. SQNR: power of the float output to "
         "that of the difference, as it arrives through all layers before. Saturated: outputs beyond the ends of int8 "
-        "in float. Differ: values of the files that are not those of the integers."
+        "in float. Differ: values of the files that are not those of the integers; ONNX Runtime is unfused here, so that "
+        "the layers between can be seen, adds in float and may miss an edge."
     ]
     if tuple(figures) != bundle.info.layers:
         lines.append(
             "The figures in model.json are others: another version of edge-mi wrote them, or the files are not its own."
         )
-    header = ["layer", "output", "MACs a window", "a hop", "bytes", "range", "step", "zero", "SQNR dB", "saturated",
-              "TFLite differ", "ONNX differ"]  # fmt: skip
-    source = figures[0].source
-    first = [
-        "input",
-        "",
-        "",
-        "",
-        "",
-        f"{source.low:.3f} to {source.high:.3f}",
-        f"{source.scale:.5f}",
-        _minus(source.zero_point),
+    header, cells = layer_rows(figures, differ_columns(reports))
+    rows: list[list[Content]] = [
+        [name, *(Cell(_minus(cell).replace(" x ", " × ")) for cell in others)] for name, *others in cells
     ]
-    rows: list[list[Content]] = [[first[0], *(Cell(_minus(text)) for text in first[1:]), *[Cell("")] * 4]]
-    for report, layer in zip(reports, figures, strict=True):
-        result = layer.result
-        cells = [
-            f"{layer.shape[0]} × {layer.shape[1]}",
-            f"{layer.macs_window:,}",
-            f"{layer.macs_hop:,}",
-            f"{layer.bytes:,}",
-            f"{result.low:.3f} to {result.high:.3f}",
-            f"{result.scale:.5f}",
-            _minus(result.zero_point),
-            _decibels(layer.sqnr_db),
-            f"{layer.saturated:.3%}",
-            _share(report.tflite_differ),
-            _share(report.onnx_differ),
-        ]
-        rows.append([layer.name, *(Cell(_minus(cell)) for cell in cells)])
     totals = [
         sum(f.macs_window for f in figures),
         sum(f.macs_hop for f in figures),
         sum(f.bytes for f in figures),
     ]
-    rows.append(["sum", Cell(""), *(Cell(f"{total:,}") for total in totals), *[Cell("")] * 7])
+    rows.append(["sum", Cell(""), *(Cell(f"{total:,}") for total in totals), *[Cell("")] * (len(header) - 5)])
     drawn = [
         figure(
             "Signal to quantisation noise",
@@ -265,10 +240,6 @@ def _shares(codes: NDArray[np.int8], n: int | None = None) -> FloatArray:
 
 def _decibels(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f}"
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2%}"
 
 
 def _minus(text: str | int) -> str:
