@@ -69,6 +69,42 @@ class QuantParams:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TensorFigures:
+    """The smallest and largest real value that an int8 tensor took, and how its codes are to be read."""
+
+    low: float
+    high: float
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerFigures:
+    """One layer on synthetic windows, in int8 of the family `fast` and beside the float network.
+
+    shape: (time, channels) of its output for a window. bytes: weights and biases. values: output values that the
+    figures rest on. sqnr_db: power of the float output to that of the difference; None where one of them is 0.
+    saturated: share of outputs that lie beyond the ends of int8 in float.
+    """
+
+    name: str
+    shape: tuple[int, int]
+    macs_window: int
+    macs_hop: int
+    bytes: int
+    source: TensorFigures
+    result: TensorFigures
+    values: int
+    sqnr_db: float | None
+    saturated: float
+
+    @property
+    def windows(self) -> int:
+        """Windows that the figures rest on."""
+        return self.values // (self.shape[0] * self.shape[1])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileEntry:
     """Size and sha256 (hex) of a file of the bundle."""
 
@@ -98,6 +134,7 @@ class BundleInfo:
     quality: QualityLimits
     firmware: Firmware | None
     ranges: Ranges
+    layers: tuple[LayerFigures, ...]
     metrics: tuple[Metric, ...]
     provenance: Provenance
     versions: dict[str, str]
@@ -116,6 +153,11 @@ class BundleInfo:
             )
         if self.alarm.span_s < 3 * self.net.window_s:
             raise ValueError(f"alarm span of {self.alarm.span_s} s is shorter than three windows")
+        layers = [(layer.name, *layer.shape) for layer in self.layers]
+        steps = zip(self.net.layer_names, (*self.net.lengths, 1), strict=True)
+        expected = [(name, length, self.net.weight_shape(name)[0]) for name, length in steps]
+        if layers != expected:
+            raise ValueError(f"layers (name, time, channels) {layers}, the network has {expected}")
         missing = [name for name in REQUIRED_FILES if name not in self.files]
         if missing:
             raise ValueError(f"files lacks {', '.join(missing)}")

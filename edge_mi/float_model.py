@@ -21,20 +21,39 @@ MAX_WINDOWS = 256
 
 
 def run_layers(
-    spec: NetSpec, weights: Weights, windows_mv: NDArray[np.floating]
+    spec: NetSpec, weights: Weights, windows_mv: NDArray[np.floating], *, reproducible: bool = False
 ) -> dict[str, NDArray[np.float64]]:
-    """Outputs float64 (n, time, channels) of every layer for windows (n, samples), millivolts."""
+    """Outputs float64 (n, time, channels) of every layer for windows (n, samples), millivolts.
+
+    reproducible: add in one stated order, slower, so that every processor gives the same bits.
+    """
     x = np.asarray(windows_mv, dtype=np.float64)[:, :, None]
     strides = {conv.name: conv.stride for conv in spec.convs}
     results: dict[str, NDArray[np.float64]] = {}
     for name in spec.layer_names:
         weight, bias = weights[name]
         if name == "head":
-            x = results["pool"] = x.mean(axis=1, keepdims=True)
+            frames = x.shape[1]
+            total = np.cumsum(x, axis=1)[:, -1:] if reproducible else x.sum(axis=1, keepdims=True)
+            x = results["pool"] = total / frames
         views = sliding_window_view(x, weight.shape[2], axis=1)[:, :: strides.get(name, 1)]
-        x = np.einsum("ntik,oik->nto", views, weight.astype(np.float64), optimize=True) + bias
+        x = (_sums_in_order if reproducible else _sums)(views, weight.astype(np.float64)) + bias
         x = results[name] = x if name == "head" else np.maximum(x, 0.0)
     return results
+
+
+def _sums(views: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    sums: NDArray[np.float64] = np.einsum("ntik,oik->nto", views, weight, optimize=True)
+    return sums
+
+
+def _sums_in_order(views: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """As `_sums`, one product and one addition after the other: no BLAS, vector width or fused step has a say."""
+    sums = np.zeros((*views.shape[:2], len(weight)))
+    for i in range(weight.shape[1]):
+        for k in range(weight.shape[2]):
+            sums += views[:, :, i, k, None] * weight[:, i, k]
+    return sums
 
 
 def measure_ranges(

@@ -35,3 +35,18 @@ class FrameRing:
             self._frames[first : first + net.hop_frames] = runner.frames(window[at : at + net.front_samples])
         self._position = position
         return runner.head(self._frames)
+
+    @property
+    def frames(self) -> Int8Array:
+        """The frames int8 (frames, features) of the window that was asked for last."""
+        return self._frames.copy()
+
+
+def mean_of_frames(frames: Int8Array) -> Int8Array:
+    """The embedding int8 (features,) of frames int8 (frames, features).
+
+    Their number is odd, so no mean lies halfway between two codes and both golden families round alike.
+    """
+    sums, n = frames.astype(np.int64).sum(axis=0), len(frames)
+    mean: Int8Array = ((2 * sums + n) // (2 * n)).astype(np.int8)
+    return mean

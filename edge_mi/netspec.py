@@ -142,19 +142,20 @@ class NetSpec:
     @property
     def macs_window(self) -> int:
         """Multiply-accumulates for one whole window."""
-        return self._macs(self.window_samples)
+        return sum(self.macs_for(self.window_samples))
 
     @property
     def macs_hop(self) -> int:
         """Multiply-accumulates for one hop, its new frames and the head."""
-        return self._macs(self.front_samples)
+        return sum(self.macs_for(self.front_samples))
 
-    def _macs(self, samples: int) -> int:
-        convs = sum(
+    def macs_for(self, samples: int) -> tuple[int, ...]:
+        """Multiply-accumulates of each layer, the head last, for an input of `samples`."""
+        convs = (
             length * conv.out_channels * conv.in_channels * conv.kernel
             for conv, length in zip(self.convs, self.lengths_for(samples), strict=True)
         )
-        return convs + self.features * len(self.outputs)
+        return (*convs, self.features * len(self.outputs))
 
     @property
     def window_s(self) -> float:

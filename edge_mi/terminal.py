@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from edge_mi.bundle import Bundle
+from edge_mi.bundle import Bundle, LayerFigures
+from edge_mi.bundle_rows import layer_rows
 from edge_mi.checkpoint import Metric, OperatingPoint
 from edge_mi.decision import REASONS, Decision
 from edge_mi.figure_names import figure_name
@@ -19,15 +20,22 @@ _BLOCKS = " ▁▂▃▄▅▆▇█"
 
 
 def table(rows: Sequence[Sequence[str]], *, header: Sequence[str] | None = None) -> str:
-    """Rows in aligned columns; numbers to the right, words to the left."""
+    """Rows in aligned columns; numbers to the right, words to the left, whatever stands beside empty cells."""
     all_rows = [list(header), *map(list, rows)] if header else list(map(list, rows))
     widths = [max(len(row[i]) for row in all_rows) for i in range(len(all_rows[0]))]
-    right = [all(_numeric(row[i]) for row in rows) for i in range(len(widths))]
+    filled = [[row[i] for row in rows if row[i] not in ("", "-")] for i in range(len(widths))]
+    right = [bool(cells) and all(map(_numeric, cells)) for cells in filled]
     lines = ["  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)).rstrip()
              for row in all_rows]  # fmt: skip
     if header:
         lines.insert(1, "  ".join("-" * width for width in widths))
     return "\n".join(lines)
+
+
+def layer_table(layers: Sequence[LayerFigures], more: Mapping[str, Sequence[str]] | None = None) -> str:
+    """The layers of a network as text; more: further columns, header -> one cell for each layer."""
+    header, rows = layer_rows(layers, more or {})
+    return table(rows, header=header)
 
 
 def _numeric(text: str) -> bool:

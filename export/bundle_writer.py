@@ -38,7 +38,7 @@ from edge_mi.checkpoint import Checkpoint, Metric
 from edge_mi.errors import CheckFailed, ConfigError, ExportDisagreement
 from edge_mi.files import new_folder
 from edge_mi.firmware import Firmware
-from edge_mi.golden import verify_golden
+from edge_mi.golden import GoldenDetail, verify_golden
 from edge_mi.notice import NOTICE
 from edge_mi.runners.litert import LiteRtRunner
 from edge_mi.runners.ort import OrtRunner
@@ -48,11 +48,11 @@ from .agreement import AgreementLimits, PairAgreement, enforce_agreement, measur
 from .c_check import check_firmware
 from .c_model import CModel, find_compiler
 from .c_writer import HEADER, SOURCE, write_c
-from .check_windows import check_windows
+from .check_windows import check_windows, layer_windows
 from .defaults import DEFAULT_QUALITY, default_alarm
 from .golden import make_golden
 from .int8_check import check_onnx_is_integer, check_tflite_is_integer
-from .layers import layer_table, report_layers
+from .layers import report_layers, report_table, run_layers
 from .onnx_writer import write_onnx_float, write_onnx_front, write_onnx_head, write_onnx_int8
 from .quantise import QuantisedNet, quantise
 from .tflite_writer import write_tflite, write_tflite_front, write_tflite_head
@@ -71,10 +71,14 @@ class ExportResult:
 
 @dataclass(frozen=True, slots=True)
 class Extras:
-    """What a bundle holds beyond the graphs: C code for a sensor, the graphs as arrays for TFLM."""
+    """What a bundle holds beyond the graphs: C code for a sensor, the graphs as arrays for TFLM.
+
+    golden: outputs of the stages, or of every layer too.
+    """
 
     firmware: Firmware | None = None
     tflm: bool = False
+    golden: GoldenDetail = "stages"
 
 
 NOTHING_MORE: Final = Extras()
@@ -93,8 +97,8 @@ def export_bundle(
     """Write the bundle of `checkpoint` to the folder `out`, whole or not at all.
 
     extra_runs: each float64 (n, samples), millivolts, windows that follow each other by a hop, compared beside
-    the synthetic ones. metrics: figures that take the place of the checkpoint's. Raises ExportDisagreement,
-    with a table of the layers, where a check fails, OutputError where `out` exists (without `force`) or cannot
+    the synthetic ones. metrics: figures that take the place of the checkpoint's. Raises ExportDisagreement, with a
+    table of the layers, where a check fails, OutputError where `out` exists (without `force`) or cannot
     be written, ConfigError where C code is wanted that cannot be had or checked here.
     """
     net = quantise(checkpoint)
@@ -110,7 +114,7 @@ def export_bundle(
             enforce_agreement(agreement, limits or AgreementLimits())
         except CheckFailed as exc:
             few = np.stack([run[0] for run in runs[:: max(1, len(runs) // 8)]])
-            layers = layer_table(report_layers(checkpoint, net, content, few))
+            layers = report_table(report_layers(net, checkpoint.weights, content, few))
             raise ExportDisagreement(str(exc), table=layers) from exc
         decisions = _check_c(bundle, compiler) if compiler is not None else None
     return ExportResult(Bundle.load(out), agreement, operators, decisions)
@@ -135,7 +139,7 @@ def write_unchecked(
         FRONT_ONNX: write_onnx_front(net),
         HEAD_TFLITE: write_tflite_head(net),
         HEAD_ONNX: write_onnx_head(net),
-        GOLDEN: make_golden(checkpoint, net).to_bytes(),
+        GOLDEN: make_golden(checkpoint, net, extras.golden).to_bytes(),
     }
     operators = {
         **{name: check_tflite_is_integer(content[name]) for name in (TFLITE_INT8, FRONT_TFLITE, HEAD_TFLITE)},
@@ -164,6 +168,7 @@ def _info(
     firmware: Firmware | None,
 ) -> BundleInfo:
     info = checkpoint.info
+    layers = run_layers(net, checkpoint.weights, layer_windows(info.signal, net.spec))
     return BundleInfo(
         schema=SCHEMA,
         notice=NOTICE,
@@ -179,6 +184,7 @@ def _info(
         quality=DEFAULT_QUALITY,
         firmware=firmware,
         ranges=info.ranges,
+        layers=tuple(layer.figures for layer in layers),
         metrics=info.metrics if metrics is None else metrics,
         provenance=info.provenance,
         versions={"edge-mi": version("edge-mi")},

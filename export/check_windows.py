@@ -42,9 +42,27 @@ def check_records(seconds: float) -> list[tuple[str, FloatArray]]:
 
 def check_windows(signal: SignalDesign, net: NetSpec, seconds: float = CHECK_S) -> list[FloatArray]:
     """For each check record its filtered windows float64 (n, samples), millivolts, one a hop."""
-    runs = []
-    for _, samples_mv in check_records(seconds):
-        rolling = RollingWindow(net.window_samples, net.hop_samples)
-        due = rolling.push(filter_segment(signal, SENSOR_HZ, samples_mv))
-        runs.append(np.stack([window for _, window in due if window is not None]))
-    return runs
+    return [
+        np.stack(_windows(net, filter_segment(signal, SENSOR_HZ, samples_mv)))
+        for _, samples_mv in check_records(seconds)
+    ]
+
+
+def layer_windows(signal: SignalDesign, net: NetSpec) -> FloatArray:
+    """One window float64 (samples,) of each check record, millivolts: what the figures of a layer rest on."""
+    return np.stack(
+        [
+            last_window(net, filter_segment(signal, SENSOR_HZ, samples_mv))
+            for _, samples_mv in check_records(GOLDEN_S)
+        ]
+    )
+
+
+def last_window(net: NetSpec, filtered_mv: FloatArray) -> FloatArray:
+    """The last window that a segment makes due, float64 (samples,), millivolts."""
+    return _windows(net, filtered_mv)[-1]
+
+
+def _windows(net: NetSpec, filtered_mv: FloatArray) -> list[FloatArray]:
+    due = RollingWindow(net.window_samples, net.hop_samples).push(filtered_mv)
+    return [window for _, window in due if window is not None]

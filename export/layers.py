@@ -1,19 +1,21 @@
-"""Where a difference arises: the written files layer by layer, against the integers that they were written from."""
+"""The layers beside the float network and, file by file, beside the integers that the files were written from."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_mi.bundle import ONNX_INT8, TFLITE_INT8
-from edge_mi.checkpoint import Checkpoint
+from edge_mi.bundle import ONNX_INT8, TFLITE_INT8, LayerFigures, QuantParams, TensorFigures
+from edge_mi.float_model import Weights
 from edge_mi.float_model import run_layers as run_float_layers
 from edge_mi.optional import require
 from edge_mi.samples import FloatArray
-from edge_mi.terminal import table
+from edge_mi.terminal import layer_table
 
 from .integer_model import run_layers as run_integer_layers
 from .quantise import QuantisedNet
@@ -22,22 +24,28 @@ _EDGE_SHARE = 0.005
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LayerReport:
-    """One layer on some windows.
+class LayerRun:
+    """What one layer gives for n windows.
 
-    sqnr_db: of its dequantised int8 output to the float network. low, high: smallest and largest real output.
-    saturated: share of outputs at an end of int8 that float puts beyond it. tflite_differ, onnx_differ: share of
-    the written files' values that are not those of the integers; None where a file does not let itself be read.
+    source, codes: int8 input and output of the family `fast`, (n, time, channels). exact: the float network's
+    output float64 (n, time, channels). real: the same of `codes`.
     """
 
-    name: str
-    shape: tuple[int, int]
-    macs: int
-    bytes: int
-    sqnr_db: float
-    low: float
-    high: float
-    saturated: float
+    figures: LayerFigures
+    source: NDArray[np.int8]
+    codes: NDArray[np.int8]
+    exact: FloatArray
+    real: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerReport:
+    """A layer's figures and the share of the written files' values that are not those of the integers.
+
+    tflite_differ, onnx_differ: None where a file does not let itself be read.
+    """
+
+    figures: LayerFigures
     tflite_differ: float | None
     onnx_differ: float | None
 
@@ -47,61 +55,90 @@ class LayerReport:
         return bool(self.tflite_differ) or (self.onnx_differ or 0.0) > _EDGE_SHARE
 
 
+def run_layers(net: QuantisedNet, weights: Weights, windows_mv: FloatArray) -> tuple[LayerRun, ...]:
+    """Every layer on windows float64 (n, samples), millivolts; the same bits on every processor."""
+    spec, windows = net.spec, net.input.quantise(windows_mv)
+    fast = run_integer_layers(net, windows, "fast")
+    exact = run_float_layers(spec, weights, windows_mv, reproducible=True)
+    runs, source = [], windows[:, :, None]
+    macs = zip(spec.macs_for(spec.window_samples), spec.macs_for(spec.front_samples), strict=True)
+    for layer, (macs_window, macs_hop) in zip((*net.convs, net.head), macs, strict=True):
+        name, params = layer.name, layer.result
+        codes, wanted = fast[name], exact[name]
+        if name == net.head.name:
+            source = fast["pool"]
+        real = _real(params, codes)
+        beyond = (wanted > _real(params, 127)) | ((wanted < _real(params, -128)) & (not layer.relu))
+        figures = LayerFigures(
+            name=name,
+            shape=(codes.shape[1], codes.shape[2]),
+            macs_window=macs_window,
+            macs_hop=macs_hop,
+            bytes=layer.weight.nbytes + layer.bias.nbytes,
+            source=_tensor(layer.source, source),
+            result=_tensor(params, codes),
+            values=codes.size,
+            sqnr_db=sqnr_db(wanted, real),
+            saturated=round(int(beyond.sum()) / codes.size, 6),
+        )
+        runs.append(LayerRun(figures=figures, source=source, codes=codes, exact=wanted, real=real))
+        source = codes
+    return tuple(runs)
+
+
+def sqnr_db(exact: FloatArray, real: FloatArray) -> float | None:
+    """Power of `exact` to that of its difference to `real`, decibels to 0.1; None where either is 0.
+
+    Sums are exact before they are rounded and the logarithm is decimal, so the last digit is no processor's own.
+    """
+    power, noise = math.fsum(np.square(exact).ravel()), math.fsum(np.square(exact - real).ravel())
+    return round(float(10 * (Decimal(power) / Decimal(noise)).log10()), 1) if power and noise else None
+
+
 def report_layers(
-    checkpoint: Checkpoint, net: QuantisedNet, content: dict[str, bytes], windows_mv: FloatArray
+    net: QuantisedNet, weights: Weights, content: dict[str, bytes], windows_mv: FloatArray
 ) -> tuple[LayerReport, ...]:
     """Every layer on windows float64 (n, samples), millivolts; `content`: the files of the bundle."""
     windows = net.input.quantise(windows_mv)
     reference = run_integer_layers(net, windows, "reference")
-    fast = run_integer_layers(net, windows, "fast")
-    exact = run_float_layers(net.spec, checkpoint.weights, windows_mv)
     tflite = _tflite_layers(content[TFLITE_INT8], net, windows)
     onnx = _onnx_layers(content[ONNX_INT8], net, windows)
-    reports = []
-    lengths = (*net.spec.lengths, 1)
-    for layer, length in zip((*net.convs, net.head), lengths, strict=True):
-        name, params = layer.name, layer.result
-        real = params.scale * (fast[name].astype(np.float64) - params.zero_point)
-        error = exact[name] - real
-        power, noise = float((exact[name] ** 2).mean()), float((error**2).mean())
-        top, bottom = params.scale * (127 - params.zero_point), params.scale * (-128 - params.zero_point)
-        beyond = (exact[name] > top) | ((exact[name] < bottom) & (not layer.relu))
-        reports.append(
-            LayerReport(
-                name=name,
-                shape=(length, len(layer.bias)),
-                macs=length * layer.weight.size,
-                bytes=layer.weight.nbytes + layer.bias.nbytes,
-                sqnr_db=round(10 * float(np.log10(power / noise)), 1) if power and noise else float("inf"),
-                low=round(float(real.min()), 4),
-                high=round(float(real.max()), 4),
-                saturated=float(beyond.mean()),
-                tflite_differ=_differ(tflite, name, reference[name]),
-                onnx_differ=_differ(onnx, name, fast[name]),
-            )
+    return tuple(
+        LayerReport(
+            figures=run.figures,
+            tflite_differ=_differ(tflite, run.figures.name, reference[run.figures.name]),
+            onnx_differ=_differ(onnx, run.figures.name, run.codes),
         )
-    return tuple(reports)
+        for run in run_layers(net, weights, windows_mv)
+    )
 
 
-def layer_table(reports: tuple[LayerReport, ...]) -> str:
+def report_table(reports: tuple[LayerReport, ...]) -> str:
     """The reports as text, with the first layer that differs marked."""
-    first = next((r.name for r in reports if r.differs), None)
-    rows = [
-        [
-            r.name,
-            f"{r.shape[0]}x{r.shape[1]}",
-            f"{r.macs:,}",
-            f"{r.sqnr_db:.1f}",
-            f"{r.low:.3f} to {r.high:.3f}",
-            f"{r.saturated:.3%}",
-            "-" if r.tflite_differ is None else f"{r.tflite_differ:.2%}",
-            "-" if r.onnx_differ is None else f"{r.onnx_differ:.2%}",
-            "<- first that differs" if r.name == first else "",
-        ]
-        for r in reports
-    ]
-    header = ["layer", "output", "MACs", "SQNR dB", "range", "saturated", "tflite differ", "onnx differ", ""]
-    return table(rows, header=header)
+    first = next((r for r in reports if r.differs), None)
+    marks = ["<- first that differs" if r is first else "" for r in reports]
+    return layer_table([r.figures for r in reports], {**differ_columns(reports), "": marks})
+
+
+def differ_columns(reports: tuple[LayerReport, ...]) -> dict[str, list[str]]:
+    """The shares that differ as further columns of a table of layers."""
+    shares = {
+        "TFLite differ": [r.tflite_differ for r in reports],
+        "ONNX differ": [r.onnx_differ for r in reports],
+    }
+    return {
+        name: ["-" if share is None else f"{share:.2%}" for share in column]
+        for name, column in shares.items()
+    }
+
+
+def _tensor(params: QuantParams, codes: NDArray[np.int8]) -> TensorFigures:
+    low, high = (round(float(_real(params, int(code))), 4) for code in (codes.min(), codes.max()))
+    return TensorFigures(low=low, high=high, scale=params.scale, zero_point=params.zero_point)
+
+
+def _real(params: QuantParams, codes: NDArray[np.int8] | int) -> FloatArray:
+    return params.scale * (np.asarray(codes, dtype=np.float64) - params.zero_point)
 
 
 def _differ(found: dict[str, NDArray[np.int8]] | None, name: str, expected: NDArray[np.int8]) -> float | None:

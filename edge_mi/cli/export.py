@@ -71,6 +71,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="JSON with family_decisions, float_decisions and auroc_difference (default: 0.005, 0.02, 0.005)",
     )
+    parser.add_argument(
+        "--golden",
+        choices=["stages", "full"],
+        default="stages",
+        help="golden outputs to write: of the stages, or of every layer too (default: stages)",
+    )
     parser.add_argument("--force", action="store_true", help="replace the folder if it exists")
     parser.add_argument("--json", action="store_true", help="one JSON document as the last line")
 
@@ -84,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     writer: Any = import_module("edge_mi.export.bundle_writer")
     print(f"exporting {checkpoint.info.net.name} to {args.out}", file=sys.stderr)
     limits = _limits(args.limits)
-    extras = writer.Extras(_firmware(args, checkpoint), "tflm" in args.to)
+    extras = writer.Extras(_firmware(args, checkpoint), "tflm" in args.to, args.golden)
     try:
         if args.data is None:
             result = writer.export_bundle(

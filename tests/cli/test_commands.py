@@ -181,6 +181,63 @@ def test_info_verifies_the_bundle_on_every_runner(capsys: Output) -> None:
     assert last_json(capsys)["model_id"] == Bundle.load(shipped_bundle()).model_id
 
 
+def test_info_prints_every_layer(capsys: Output) -> None:
+    info = Bundle.load(shipped_bundle()).info
+    assert main(["info"]) == 0
+    page = capsys.readouterr().out.partition("\nLAYERS, 32 synthetic windows")[2]
+    for layer in info.layers:
+        line = next(line for line in page.splitlines() if line.startswith(layer.name))
+        for cell in (f"{layer.shape[0]} x {layer.shape[1]}", f"{layer.macs_hop:,}", f"{layer.sqnr_db:.1f}"):
+            assert cell in line
+    assert main(["info", "--json"]) == 0
+    layers: list[dict[str, object]] = last_json(capsys)["layers"]  # type: ignore[assignment]
+    assert [layer["name"] for layer in layers] == [*info.net.layer_names]
+    assert sum(layer["macs_hop"] for layer in layers) == info.net.macs_hop  # type: ignore[misc]
+
+
+def test_info_names_the_family_and_refuses_another(capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert main(["info", "--verify", "--json"]) == 0
+    verify: dict[str, dict[str, object]] = last_json(capsys)["verify"]  # type: ignore[assignment]
+    assert {name: check["matched"] for name, check in verify.items()} == {
+        "litert": "fast",
+        "litert-ref": "reference",
+        "ort": "fast",
+    }
+    from edge_mi.cli import info
+    from edge_mi.runners.choose import open_runner
+
+    def swapped(bundle: Bundle, name: str) -> object:
+        runner = open_runner(bundle, "litert-ref")
+        runner.family = "fast"
+        return runner
+
+    monkeypatch.setattr(info, "open_runner", swapped)
+    monkeypatch.setattr(info, "available_runners", lambda: ("litert",))
+    assert main(["info", "--verify", "--json"]) == 1
+    captured = capsys.readouterr()
+    found = json.loads(captured.out.splitlines()[-1])["verify"]["litert"]
+    assert (found["family"], found["matched"], found["stages"]["input"]) == ("fast", "reference", "both")
+    assert found["stages"]["embedding"] == "reference"
+    assert captured.err.count("edge-mi: ") == 1
+    assert "family fast, gives the values of family reference; it first differs in the mean" in captured.err
+
+
+def test_info_writes_a_page(tmp_path: Path, capsys: Output) -> None:
+    assert main(["info", "--html", str(tmp_path / "inside.html"), "--json"]) == 0
+    assert last_json(capsys)["html"] == str(tmp_path / "inside.html")
+    assert (tmp_path / "inside.html").read_text().startswith("<!DOCTYPE html>")
+    assert main(["info", "--html", str(tmp_path / "nowhere" / "inside.html")]) == 2
+    assert "there is no folder" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["inside.html"]
+
+
+def test_export_writes_the_golden_outputs_of_every_layer(tmp_path: Path) -> None:
+    from edge_mi.golden import read_golden
+
+    assert main(["export", "--int8", "--golden", "full", "--out", str(tmp_path / "b")]) == 0
+    assert "conv3_fast" in read_golden(Bundle.load(tmp_path / "b")).layers
+
+
 def test_doctor_names_runner_and_family(capsys: Output) -> None:
     assert main(["doctor", "--json"]) == 0
     report = last_json(capsys)

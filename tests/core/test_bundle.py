@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+from bundle_edits import edit, replace_file
 
 from edge_mi.bundle import GOLDEN, MODEL_JSON, ONNX_INT8, REQUIRED_FILES, TFLITE_INT8, Bundle
-from edge_mi.errors import BundleError, ConfigError, GoldenMismatch
-from edge_mi.golden import read_golden, verify_golden
-from edge_mi.runners.choose import available_runners, open_runner
+from edge_mi.errors import BundleError, ConfigError
+from edge_mi.runners.choose import open_runner
 from edge_mi.shipped import shipped_bundle
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     return Path(shutil.copytree(shipped_bundle(), tmp_path / "bundle"))
-
-
-def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    document = json.loads((folder / MODEL_JSON).read_text())
-    change(document)
-    (folder / MODEL_JSON).write_text(json.dumps(document))
-
-
-def replace_file(folder: Path, name: str, content: bytes) -> None:
-    """Replace a file and its hash, as somebody would who knows the format."""
-    (folder / name).write_bytes(content)
-    entry = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    edit(folder, lambda d: d["files"].update({name: entry}))
 
 
 def test_the_shipped_bundle_loads_and_says_what_it_is() -> None:
@@ -75,6 +59,9 @@ def test_a_missing_file_is_named(copy: Path, name: str) -> None:
         (lambda d: d.update(default_operating_point="none"), "default operating point none"),
         (lambda d: d["net"].update(window_samples=984), "is not 223"),
         (lambda d: d["files"].pop(GOLDEN), "files lacks golden.npz"),
+        (lambda d: d.pop("layers"), "missing key layers"),
+        (lambda d: d["layers"].pop(2), "the network has"),
+        (lambda d: d["layers"][0].update(colour="red"), r"unknown key layers\[0\].colour"),
         (lambda d: d["signal"]["fir"].append(1), "odd in number"),
     ],
 )
@@ -108,39 +95,6 @@ def test_no_folder_is_one_line() -> None:
 def test_an_unknown_operating_point_is_refused_with_the_list() -> None:
     with pytest.raises(ConfigError, match=r"no operating point best; this bundle has .*balanced"):
         Bundle.load(shipped_bundle()).operating_point("best")
-
-
-@pytest.mark.parametrize("runner", available_runners())
-def test_every_runner_gives_its_familys_golden_outputs(runner: str) -> None:
-    bundle = Bundle.load(shipped_bundle())
-    assert verify_golden(bundle, open_runner(bundle, runner)) >= 4
-
-
-def test_a_runner_that_computes_something_else_is_named() -> None:
-    class Wrong:
-        name, family, library = "wrong", "fast", "none 1"
-
-        def run(self, window: np.ndarray) -> np.ndarray:
-            return np.array([127], dtype=np.int8)
-
-        def frames(self, samples: np.ndarray) -> np.ndarray:
-            return np.zeros((5, 64), dtype=np.int8)
-
-        head = run
-
-    with pytest.raises(GoldenMismatch, match=r"whole window: wrong \(none 1\) gives \[127\], family fast is"):
-        verify_golden(Bundle.load(shipped_bundle()), Wrong())
-
-
-def test_golden_signals_are_synthetic_and_differ() -> None:
-    golden = read_golden(Bundle.load(shipped_bundle()))
-    assert len({row.tobytes() for row in golden.window_int8}) == len(golden.window_int8)
-
-
-def test_damaged_golden_outputs_are_refused(copy: Path) -> None:
-    replace_file(copy, GOLDEN, b"PK\x03\x04 not a zip")
-    with pytest.raises(BundleError, match="not golden outputs"):
-        read_golden(Bundle.load(copy))
 
 
 @pytest.mark.parametrize(
