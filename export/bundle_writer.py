@@ -36,6 +36,7 @@ from edge_mi.notice import NOTICE
 from edge_mi.runners.litert import LiteRtRunner
 from edge_mi.runners.ort import OrtRunner
 from edge_mi.samples import FloatArray
+from edge_mi.signature import SIGNATURE, SigningKey
 
 from .agreement import AgreementLimits, PairAgreement, enforce_agreement, measure_agreement
 from .check_windows import check_windows
@@ -65,16 +66,17 @@ def export_bundle(
     limits: AgreementLimits | None = None,
     extra_runs: Sequence[FloatArray] = (),
     metrics: tuple[Metric, ...] | None = None,
+    sign: SigningKey | None = None,
 ) -> ExportResult:
     """Write the bundle of `checkpoint` to the folder `out`, whole or not at all.
 
     extra_runs: each float64 (n, samples), millivolts, windows that follow each other by a hop, compared beside
-    the synthetic ones. metrics: figures that take the place of the checkpoint's. Raises ExportDisagreement,
-    with a table of the layers, where a check fails, OutputError where `out` exists (without `force`) or cannot
-    be written.
+    the synthetic ones. metrics: figures that take the place of the checkpoint's. sign: key
+    that signs what passed the checks. Raises ExportDisagreement, with a table of the layers, where a check fails,
+    OutputError where `out` exists (without `force`) or cannot be written.
     """
     net = quantise(checkpoint)
-    with new_folder(out, ours=(MODEL_JSON, *REQUIRED_FILES), force=force) as work:
+    with new_folder(out, ours=(MODEL_JSON, SIGNATURE, *REQUIRED_FILES), force=force) as work:
         bundle, content, operators = write_unchecked(checkpoint, net, work, metrics)
         runs = [*check_windows(checkpoint.info.signal, net.spec), *extra_runs]
         try:
@@ -85,7 +87,10 @@ def export_bundle(
             few = np.stack([run[0] for run in runs[:: max(1, len(runs) // 8)]])
             layers = layer_table(report_layers(checkpoint, net, content, few))
             raise ExportDisagreement(str(exc), table=layers) from exc
-    return ExportResult(Bundle.load(out), agreement, operators)
+        if sign is not None:
+            (work / SIGNATURE).write_bytes(sign.sign(bundle.document))
+    written = Bundle.load(out, require_signed=None if sign is None else sign.public)
+    return ExportResult(written, agreement, operators)
 
 
 def write_unchecked(

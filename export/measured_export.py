@@ -20,6 +20,7 @@ from edge_mi.ranges import calibration_ranges
 from edge_mi.runners.choose import open_runner
 from edge_mi.runners.ort import OrtFloatRunner
 from edge_mi.samples import FloatArray
+from edge_mi.signature import SigningKey
 from edge_mi.store import WindowStore
 
 from .agreement import AgreementLimits
@@ -37,6 +38,7 @@ def export_measured(
     test_fold: int | None = None,
     force: bool = False,
     limits: AgreementLimits | None = None,
+    sign: SigningKey | None = None,
 ) -> ExportResult:
     """Write the bundle of `checkpoint` with ranges and figures from the store `data`.
 
@@ -74,7 +76,7 @@ def export_measured(
             f"{limits.auroc_difference:g} may differ; no bundle was written"
         )
     return export_bundle(
-        recalibrated, out, force=force, limits=limits, extra_runs=list(windows), metrics=metrics
+        recalibrated, out, force=force, limits=limits, extra_runs=list(windows), metrics=metrics, sign=sign
     )
 
 

@@ -9,10 +9,11 @@ from typing import Any
 from edge_mi import strict
 from edge_mi.bundle import Bundle
 from edge_mi.cli.arguments import add_bundle, load_bundle
-from edge_mi.errors import GoldenMismatch, MissingDependency
+from edge_mi.errors import GoldenMismatch, MissingDependency, SignatureError
 from edge_mi.figure_names import figure_name, question
 from edge_mi.golden import verify_golden
 from edge_mi.runners.choose import available_runners, open_runner
+from edge_mi.signature import KEY_BYTES, PublicKey, check_signature
 from edge_mi.terminal import table
 
 
@@ -25,7 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    bundle = load_bundle(args.bundle)
+    bundle = load_bundle(args)
+    signature, fault = _signature(bundle)
     if not args.json:
         print(describe(bundle))
     checks = _verify(bundle) if args.verify else {}
@@ -35,14 +37,44 @@ def run(args: argparse.Namespace) -> int:
                     header=["runner", "library", "family", "result"]))  # fmt: skip
     if args.json:
         document: dict[str, Any] = {"bundle": str(bundle.path), "model_id": bundle.model_id}
+        document["signature"] = signature
         document |= {key: value for key, value in strict.encode(bundle.info).items() if key != "signal"}
         if args.verify:
             document["verify"] = checks
         print(json.dumps(document, ensure_ascii=False))
+    if fault is not None:
+        raise fault
     wrong = [f"{name}: {c['result']}" for name, c in checks.items() if c["result"] != "identical"]
     if wrong:
         raise GoldenMismatch("; ".join(wrong))
     return 0
+
+
+def _signature(bundle: Bundle) -> tuple[dict[str, Any] | None, SignatureError | None]:
+    """Who a bundle's signature says that it is from and whether it fits (None: not known), and what is wrong."""
+    if bundle.signature is None:
+        return None, None
+    named = bundle.signature[:KEY_BYTES]
+    key = PublicKey(named).fingerprint if len(named) == KEY_BYTES else None
+    try:
+        check_signature(bundle.document, bundle.signature)
+    except SignatureError as exc:
+        return {"key": key, "valid": False}, SignatureError(f"{bundle.path}: {exc}")
+    except MissingDependency:
+        return {"key": key, "valid": None}, None
+    return {"key": key, "valid": True}, None
+
+
+def _signature_row(bundle: Bundle) -> str:
+    signature, _ = _signature(bundle)
+    if signature is None:
+        return "none"
+    words = {
+        True: "fits what it signs; --require-signed KEY makes sure of the key",
+        False: "DOES NOT FIT: changed since it was signed",
+        None: "not checked: pip install 'edge-mi[sign]'",
+    }
+    return f"by key {signature['key'] or '?'}, {words[signature['valid']]}"
 
 
 def describe(bundle: Bundle) -> str:
@@ -52,6 +84,7 @@ def describe(bundle: Bundle) -> str:
     point = bundle.operating_point()
     rows = [
         ["model", bundle.model_id],
+        ["signature", _signature_row(bundle)],
         ["network", f"{len(net.convs)} convolutions, {net.parameters:,} parameters, {net.macs_window:,} MACs a window, "
                     f"{net.macs_hop:,} a hop"],
         ["window", f"{net.window_s:.2f} s at {net.rate_hz} Hz ({net.window_samples} samples, {net.frames} frames), "
