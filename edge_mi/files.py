@@ -61,7 +61,7 @@ def new_folder(path: Path, *, ours: Collection[str], force: bool = False) -> Ite
     Raises OutputError where `path` exists otherwise, or where it cannot be written.
     """
     path = Path(os.path.abspath(path))  # noqa: PTH100  resolve() would follow a link that force must replace
-    work = _sibling(path, "part")
+    work, old = _sibling(path, "part"), _sibling(path, "old")
     parents: list[Path] = []
     try:
         _check_free(path, ours, force)
@@ -69,11 +69,14 @@ def new_folder(path: Path, *, ours: Collection[str], force: bool = False) -> Ite
         path.parent.mkdir(parents=True, exist_ok=True)
         work.mkdir(mode=0o700)
         yield work
-        _publish(work, path)
+        _publish(work, path, old)
     except OSError as exc:
         raise _output_error(path, exc) from exc
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        if os.path.lexists(old) and not os.path.lexists(path):  # one of the two is always there
+            old.rename(path)
+        for left in (work, old):
+            shutil.rmtree(left, ignore_errors=True)
         for folder in parents:
             with suppress(OSError):  # it holds what was asked for
                 folder.rmdir()
@@ -95,7 +98,8 @@ def _check_free(path: Path, ours: Collection[str], force: bool) -> None:
         )
 
 
-def _publish(work: Path, path: Path) -> None:
+def _publish(work: Path, path: Path, old: Path) -> None:
+    """Put `work` in the place of `path`; what was there goes to `old` on its way out."""
     for file in sorted(work.rglob("*")):
         if file.is_file():
             handle = os.open(file, os.O_RDONLY)
@@ -106,17 +110,10 @@ def _publish(work: Path, path: Path) -> None:
     sync_folder(work)
     work.chmod(0o777 & ~_umask())
     if path.exists():
-        old = _sibling(path, "old")
-        try:
-            path.rename(old)
-            work.rename(path)
-        finally:
-            if not path.exists():  # an error or an interruption: one of the two is always there
-                old.rename(path)
-            shutil.rmtree(old, ignore_errors=True)
-    else:
-        work.rename(path)
+        path.rename(old)
+    work.rename(path)
     sync_folder(path.parent)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _sibling(path: Path, ending: str) -> Path:
