@@ -28,12 +28,13 @@ class AlarmLatch:
 
     def __init__(self, config: AlarmConfig) -> None:
         self._config = config
+        self._span_us = _microseconds(config.span_s)
         self._answered: list[tuple[float, bool]] = []
         self.on = False
 
     def step(self, t_s: float, positive: bool) -> bool:
         """Take the answer of the window that ends at `t_s`; True while the latch is on."""
-        self._answered = [(t, p) for t, p in self._answered if 0 <= t_s - t < self._config.span_s]
+        self._answered = [(t, p) for t, p in self._answered if 0 <= _microseconds(t_s - t) < self._span_us]
         self._answered.append((t_s, positive))
         positives = sum(p for _, p in self._answered)
         if positives >= self._config.on_count:
@@ -45,3 +46,8 @@ class AlarmLatch:
     def forget(self) -> None:
         """Drop the windows counted so far: time has lost its thread. A latch that is on stays on."""
         self._answered = []
+
+
+def _microseconds(t_s: float) -> int:
+    """Whole microseconds: times are rounded to them, and a span's end must not hang on the last bit of a double."""
+    return round(t_s * 1e6)

@@ -6,7 +6,6 @@ A folder of `model.json` and the files that it lists with their sha256. Whatever
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 import re
 import stat
@@ -21,6 +20,8 @@ from edge_mi import strict
 from edge_mi.alarm import AlarmConfig
 from edge_mi.checkpoint import Calibration, Metric, OperatingPoint, Provenance, Ranges
 from edge_mi.errors import BundleError, ConfigError, SignatureError
+from edge_mi.files import foreign_entry
+from edge_mi.firmware import Firmware
 from edge_mi.netspec import NetSpec
 from edge_mi.quality import QualityLimits
 from edge_mi.signal_design import SignalDesign
@@ -36,11 +37,16 @@ FRONT_ONNX: Final = "front.int8.onnx"
 HEAD_TFLITE: Final = "head.int8.tflite"
 HEAD_ONNX: Final = "head.int8.onnx"
 GOLDEN: Final = "golden.npz"
+C_HEADER: Final = "c/edge_mi.h"
+C_SOURCE: Final = "c/edge_mi.c"
+TFLM_HEADER: Final = "tflm/edge_mi_model.h"
+TFLM_SOURCE: Final = "tflm/edge_mi_model.cc"
 REQUIRED_FILES: Final = (
     TFLITE_INT8, ONNX_INT8, ONNX_FP32, FRONT_TFLITE, FRONT_ONNX, HEAD_TFLITE, HEAD_ONNX, GOLDEN
 )  # fmt: skip
+OPTIONAL_FILES: Final = (C_HEADER, C_SOURCE, TFLM_HEADER, TFLM_SOURCE)
 MAX_FILE_BYTES: Final = 64 << 20
-_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_FILE_NAME = re.compile(r"((c|tflm)/)?[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +67,10 @@ class QuantParams:
         )
         return codes
 
+    def real(self, code: int) -> float:
+        """What an int8 code stands for."""
+        return self.scale * (code - self.zero_point)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileEntry:
@@ -72,7 +82,11 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BundleInfo:
-    """The document `model.json`; frames: how the int8 frames between front and head are quantised."""
+    """The document `model.json`.
+
+    frames: how the int8 frames between front and head are quantised. firmware: what `c/` was written for; None
+    where there is no C code.
+    """
 
     schema: int
     notice: str
@@ -86,6 +100,7 @@ class BundleInfo:
     default_operating_point: str
     alarm: AlarmConfig
     quality: QualityLimits
+    firmware: Firmware | None
     ranges: Ranges
     metrics: tuple[Metric, ...]
     provenance: Provenance
@@ -108,6 +123,8 @@ class BundleInfo:
         missing = [name for name in REQUIRED_FILES if name not in self.files]
         if missing:
             raise ValueError(f"files lacks {', '.join(missing)}")
+        if {C_HEADER, C_SOURCE} & set(self.files) and self.firmware is None:
+            raise ValueError("files holds C code, and firmware does not say what it was written for")
         names = [point.name for point in self.operating_points]
         if self.default_operating_point not in names:
             raise ValueError(f"default operating point {self.default_operating_point} is not one of {names}")
@@ -170,13 +187,11 @@ class Bundle:
 
     def probability(self, logit: float) -> float:
         """Calibrated probability of a logit, rounded to 1e-6 so that every machine says the same."""
-        calibration = self.info.calibration
-        odds = math.exp(-abs(z := calibration.slope * logit + calibration.offset))
-        return round((1.0 if z >= 0 else odds) / (1.0 + odds), 6)
+        return self.info.calibration.probability(logit)
 
     def logit(self, output_int8: int) -> float:
         """The logit that an int8 output of the network stands for."""
-        return self.info.output.scale * (output_int8 - self.info.output.zero_point)
+        return self.info.output.real(output_int8)
 
 
 def _check_signed(path: Path, document: bytes, signature: bytes | None, key: PublicKey) -> None:
@@ -193,11 +208,11 @@ def _check_signed(path: Path, document: bytes, signature: bytes | None, key: Pub
 def _check_nothing_else(path: Path, covered: set[str]) -> None:
     """What no signature covers may not lie among what it covers, even if nothing here would read it."""
     try:
-        foreign = sorted(entry.name for entry in path.iterdir() if entry.name not in covered)
+        foreign = foreign_entry(path, covered)
     except OSError as exc:
         raise BundleError(f"cannot list {path}: {exc.strerror or exc}") from exc
-    if foreign:
-        raise SignatureError(f"{path} holds {foreign[0]!a}, which its signature does not cover; remove it")
+    if foreign is not None:
+        raise SignatureError(f"{path} holds {foreign!a}, which its signature does not cover; remove it")
 
 
 def _read(folder: Path, name: str) -> bytes:

@@ -6,6 +6,7 @@ Tensors are `<layer>.weight` float32 (out, in, kernel) with batch norm folded in
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -60,6 +61,11 @@ class Calibration:
             raise ValueError(f"the calibration's slope must be positive, found {self.slope}")
         if not 0 < self.prevalence < 1:
             raise ValueError(f"a prevalence lies between 0 and 1, found {self.prevalence}")
+
+    def probability(self, logit: float) -> float:
+        """Calibrated probability of a logit, rounded to 1e-6 so that every machine says the same."""
+        odds = math.exp(-abs(z := self.slope * logit + self.offset))
+        return round((1.0 if z >= 0 else odds) / (1.0 + odds), 6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,7 +57,7 @@ def check_place(path: Path) -> None:
 def new_folder(path: Path, *, ours: Collection[str], force: bool = False) -> Iterator[Path]:
     """Yield an empty sibling of `path` that takes its place when the block ends, and vanishes if it fails.
 
-    With `force` a folder is replaced that holds nothing but files named in `ours`.
+    With `force` a folder is replaced that holds nothing but files named in `ours`, relative to it.
     Raises OutputError where `path` exists otherwise, or where it cannot be written.
     """
     path = Path(os.path.abspath(path))  # noqa: PTH100  resolve() would follow a link that force must replace
@@ -90,23 +90,47 @@ def _check_free(path: Path, ours: Collection[str], force: bool) -> None:
         raise OutputError(f"{path} is not a folder; choose another name")
     if Path.cwd().is_relative_to(path):
         raise OutputError(f"{path} is the folder that you are in; choose another one")
-    held = [entry.name for entry in path.iterdir()] if path.is_dir() else []
-    foreign = next((name for name in held if name not in ours), None)
+    foreign = foreign_entry(path, ours) if path.is_dir() else None
     if foreign is not None:
         raise OutputError(
             f"{path} holds other things than what is written here ({foreign}); choose another folder"
         )
 
 
+def foreign_entry(path: Path, ours: Collection[str]) -> str | None:
+    """The first thing in a folder that is neither in `ours`, relative to it, nor a folder on the way to it.
+
+    Raises OSError where that cannot be seen.
+    """
+    folders = {parent.as_posix() for name in ours for parent in Path(name).parents}
+    for root, inner, names in os.walk(path, onerror=_raise):
+        here = Path(root).relative_to(path)
+        inner.sort()
+        for name in inner:
+            entry = here / name
+            if entry.as_posix() not in folders or (path / entry).is_symlink():
+                return entry.as_posix()
+        for name in sorted(names):
+            if (here / name).as_posix() not in ours:
+                return (here / name).as_posix()
+    return None
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
 def _publish(work: Path, path: Path, old: Path) -> None:
     """Put `work` in the place of `path`; what was there goes to `old` on its way out."""
-    for file in sorted(work.rglob("*")):
-        if file.is_file():
-            handle = os.open(file, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+    for entry in sorted(work.rglob("*")):
+        if entry.is_dir():
+            sync_folder(entry)
+            continue
+        handle = os.open(entry, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
     sync_folder(work)
     work.chmod(0o777 & ~_umask())
     if path.exists():

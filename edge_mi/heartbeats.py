@@ -1,25 +1,24 @@
 """Heartbeats in one window: how many a minute, and how alike.
 
-All sums are of integers on the 2^-14 mV grid, so that the result has the same bits on every processor.
+All of it is computed in integers on the 2^-14 mV grid, so that every processor, and the C firmware, says the same.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_mi.samples import FloatArray
-from edge_mi.signal_design import MV_BITS
-
 _CLIP = 1 << 18  # 16 mV: sums of squares stay far below 2^63
-_ENERGY_S = 0.10
-_BLOCK_S = 1.25  # holds a beat at 48 bpm and above; the median over blocks forgives an empty one
+ENERGY_S = 0.10
+BLOCK_S = 1.25  # holds a beat at 48 bpm and above; the median over blocks forgives an empty one
 _THRESHOLD = (3, 10)  # of the median block maximum
-_REFRACTORY_S = 0.24
-_BEFORE_S, _AFTER_S = 0.20, 0.40
+REFRACTORY_S = 0.24
+BEAT_BEFORE_S, BEAT_AFTER_S = 0.20, 0.40
 _MIN_BEATS = 3
+_LIKENESS_BITS = 12  # of a sample when beats are compared: products of sums of squares then fit 64 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,35 +30,40 @@ class Heartbeats:
     likeness: float | None
 
 
-def find_heartbeats(window_mv: FloatArray, rate_hz: int) -> Heartbeats:
-    """Heartbeats in a filtered window, float64 (n,), millivolts on the grid."""
-    x = np.clip(np.rint(window_mv * (1 << MV_BITS)), -_CLIP, _CLIP).astype(np.int64)
+def find_heartbeats(window: NDArray[np.int64], rate_hz: int) -> Heartbeats:
+    """Heartbeats in a filtered window, int64 (n,), units of 2^-14 mV."""
+    x = np.clip(window, -_CLIP, _CLIP)
     peaks = _r_peaks(x, rate_hz)
     if len(peaks) < _MIN_BEATS:
         return Heartbeats(len(peaks), None, None)
-    interval = float(np.median(np.diff(peaks)))
-    return Heartbeats(len(peaks), round(60.0 * rate_hz / interval, 1), _likeness(x, peaks, rate_hz))
+    twice = _twice_median(np.diff(peaks).tolist())
+    tenths_bpm = (2400 * rate_hz + twice) // (2 * twice)
+    return Heartbeats(len(peaks), tenths_bpm / 10, _likeness(x, peaks, rate_hz))
+
+
+def _twice_median(values: list[int]) -> int:
+    """Twice the median, which stays an integer where the mean of two middle values would not."""
+    ordered = sorted(values)
+    return ordered[len(ordered) // 2] + ordered[(len(ordered) - 1) // 2]
 
 
 def _r_peaks(x: NDArray[np.int64], rate_hz: int) -> list[int]:
     slope = np.zeros_like(x)
     slope[1:-1] = x[2:] - x[:-2]
-    width = max(1, round(_ENERGY_S * rate_hz))
+    width = max(1, round(ENERGY_S * rate_hz))
     total = np.concatenate([[0], np.cumsum(slope * slope)])
     energy = np.zeros_like(x)
     energy[width // 2 : width // 2 + len(x) - width + 1] = total[width:] - total[:-width]
-    block = round(_BLOCK_S * rate_hz)
+    block = round(BLOCK_S * rate_hz)
     blocks = energy[: len(energy) // block * block].reshape(-1, block)
     if len(blocks) == 0:
         return []
-    # twice the median, so that the mean of two middle values stays an integer
-    maxima = np.sort(blocks.max(axis=1))
-    twice_median = int(maxima[len(maxima) // 2] + maxima[(len(maxima) - 1) // 2])
+    twice_median = _twice_median(blocks.max(axis=1).tolist())
     above = np.flatnonzero(energy * (2 * _THRESHOLD[1]) > twice_median * _THRESHOLD[0])
     if len(above) == 0 or twice_median == 0:
         return []
     peaks: list[int] = []
-    refractory = round(_REFRACTORY_S * rate_hz)
+    refractory = round(REFRACTORY_S * rate_hz)
     for run in np.split(above, np.flatnonzero(np.diff(above) > 1) + 1):
         centre = int(run[np.argmax(energy[run])])
         low, high = max(0, centre - width), min(len(x), centre + width + 1)
@@ -74,16 +78,24 @@ def _r_peaks(x: NDArray[np.int64], rate_hz: int) -> list[int]:
 
 
 def _likeness(x: NDArray[np.int64], peaks: list[int], rate_hz: int) -> float | None:
-    before, after = round(_BEFORE_S * rate_hz), round(_AFTER_S * rate_hz)
+    before, after = round(BEAT_BEFORE_S * rate_hz), round(BEAT_AFTER_S * rate_hz)
     beats = [x[p - before : p + after] for p in peaks if p >= before and p + after <= len(x)]
     if len(beats) < _MIN_BEATS:
         return None
     stack = np.stack(beats)
     stack = stack - stack.sum(axis=1, keepdims=True) // stack.shape[1]
     template = stack.sum(axis=0)
-    likenesses = []
+    thousandths = []
     for beat in stack:
-        others = template - beat
-        cross, own, other = int(beat @ others), int(beat @ beat), int(others @ others)
-        likenesses.append(cross / (float(own) * float(other)) ** 0.5 if own and other else 0.0)
-    return round(min(1.0, max(0.0, float(np.median(likenesses)))), 3)
+        own, others = _shortened(beat), _shortened(template - beat)
+        cross = int(own @ others)
+        norm = math.isqrt(int(own @ own) * int(others @ others))
+        thousandths.append(min(1000, (2000 * cross + norm) // (2 * norm)) if cross > 0 else 0)
+    return (_twice_median(thousandths) + 1) // 2 / 1000
+
+
+def _shortened(x: NDArray[np.int64]) -> NDArray[np.int64]:
+    """`x` without the low bits of its magnitudes that the largest of them does not leave room for."""
+    magnitudes = np.abs(x)
+    shift = max(0, int(magnitudes.max()).bit_length() - _LIKENESS_BITS)
+    return np.asarray(np.sign(x) * (magnitudes >> shift))

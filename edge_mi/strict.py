@@ -88,7 +88,7 @@ def _decode(document: Any, kind: Any, where: str) -> Any:
             raise DocumentError(f"{where or 'document'}: expected an object, found {_show(document)}")
         return {key: _decode(item, args[1], f"{where}.{key}") for key, item in document.items()}
     if args and origin is not None:  # Literal
-        if not isinstance(document, str) or document not in args:
+        if type(document) not in (str, int) or document not in args:  # True is no 1
             raise DocumentError(
                 f"{where}: expected one of {', '.join(map(str, args))}, found {_show(document)}"
             )

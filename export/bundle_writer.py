@@ -8,11 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from edge_mi import strict
 from edge_mi.bundle import (
+    C_HEADER,
+    C_SOURCE,
     FRONT_ONNX,
     FRONT_TFLITE,
     GOLDEN,
@@ -21,16 +24,20 @@ from edge_mi.bundle import (
     MODEL_JSON,
     ONNX_FP32,
     ONNX_INT8,
+    OPTIONAL_FILES,
     REQUIRED_FILES,
     SCHEMA,
     TFLITE_INT8,
+    TFLM_HEADER,
+    TFLM_SOURCE,
     Bundle,
     BundleInfo,
     FileEntry,
 )
 from edge_mi.checkpoint import Checkpoint, Metric
-from edge_mi.errors import CheckFailed, ExportDisagreement
+from edge_mi.errors import CheckFailed, ConfigError, ExportDisagreement
 from edge_mi.files import new_folder
+from edge_mi.firmware import Firmware
 from edge_mi.golden import verify_golden
 from edge_mi.notice import NOTICE
 from edge_mi.runners.litert import LiteRtRunner
@@ -39,6 +46,9 @@ from edge_mi.samples import FloatArray
 from edge_mi.signature import SIGNATURE, SigningKey
 
 from .agreement import AgreementLimits, PairAgreement, enforce_agreement, measure_agreement
+from .c_check import check_firmware
+from .c_model import CModel, find_compiler
+from .c_writer import HEADER, SOURCE, write_c
 from .check_windows import check_windows
 from .defaults import DEFAULT_QUALITY, default_alarm
 from .golden import make_golden
@@ -47,15 +57,28 @@ from .layers import layer_table, report_layers
 from .onnx_writer import write_onnx_float, write_onnx_front, write_onnx_head, write_onnx_int8
 from .quantise import QuantisedNet, quantise
 from .tflite_writer import write_tflite, write_tflite_front, write_tflite_head
+from .tflm_writer import write_tflm
 
 
 @dataclass(frozen=True, slots=True)
 class ExportResult:
-    """What was written and what the checks found."""
+    """What was written and what the checks found; c_decisions: compared with the C code, None without it."""
 
     bundle: Bundle
     agreement: dict[str, PairAgreement]
     operators: dict[str, Counter[str]]
+    c_decisions: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What a bundle holds beyond the graphs: C code for a sensor, the graphs as arrays for TFLM."""
+
+    firmware: Firmware | None = None
+    tflm: bool = False
+
+
+NOTHING_MORE: Final = Extras()
 
 
 def export_bundle(
@@ -66,6 +89,7 @@ def export_bundle(
     limits: AgreementLimits | None = None,
     extra_runs: Sequence[FloatArray] = (),
     metrics: tuple[Metric, ...] | None = None,
+    extras: Extras = NOTHING_MORE,
     sign: SigningKey | None = None,
 ) -> ExportResult:
     """Write the bundle of `checkpoint` to the folder `out`, whole or not at all.
@@ -73,11 +97,15 @@ def export_bundle(
     extra_runs: each float64 (n, samples), millivolts, windows that follow each other by a hop, compared beside
     the synthetic ones. metrics: figures that take the place of the checkpoint's. sign: key
     that signs what passed the checks. Raises ExportDisagreement, with a table of the layers, where a check fails,
-    OutputError where `out` exists (without `force`) or cannot be written.
+    OutputError where `out` exists (without `force`) or cannot be written, ConfigError where C code is wanted that cannot
+    be had or checked here.
     """
     net = quantise(checkpoint)
-    with new_folder(out, ours=(MODEL_JSON, SIGNATURE, *REQUIRED_FILES), force=force) as work:
-        bundle, content, operators = write_unchecked(checkpoint, net, work, metrics)
+    compiler = find_compiler()
+    if extras.firmware is not None and compiler is None:
+        raise ConfigError("no C compiler to check the C code with; install gcc or clang, or set CC")
+    with new_folder(out, ours=(MODEL_JSON, SIGNATURE, *REQUIRED_FILES, *OPTIONAL_FILES), force=force) as work:
+        bundle, content, operators = write_unchecked(checkpoint, net, work, metrics, extras)
         runs = [*check_windows(checkpoint.info.signal, net.spec), *extra_runs]
         try:
             _check_golden(bundle)
@@ -87,14 +115,19 @@ def export_bundle(
             few = np.stack([run[0] for run in runs[:: max(1, len(runs) // 8)]])
             layers = layer_table(report_layers(checkpoint, net, content, few))
             raise ExportDisagreement(str(exc), table=layers) from exc
+        decisions = _check_c(bundle, compiler) if compiler is not None else None
         if sign is not None:
             (work / SIGNATURE).write_bytes(sign.sign(bundle.document))
     written = Bundle.load(out, require_signed=None if sign is None else sign.public)
-    return ExportResult(written, agreement, operators)
+    return ExportResult(written, agreement, operators, decisions)
 
 
 def write_unchecked(
-    checkpoint: Checkpoint, net: QuantisedNet, folder: Path, metrics: tuple[Metric, ...] | None = None
+    checkpoint: Checkpoint,
+    net: QuantisedNet,
+    folder: Path,
+    metrics: tuple[Metric, ...] | None = None,
+    extras: Extras = NOTHING_MORE,
 ) -> tuple[Bundle, dict[str, bytes], dict[str, Counter[str]]]:
     """The bundle of `net` in an empty folder, its files, and the operators inside; nothing was compared yet.
 
@@ -114,15 +147,27 @@ def write_unchecked(
         **{name: check_tflite_is_integer(content[name]) for name in (TFLITE_INT8, FRONT_TFLITE, HEAD_TFLITE)},
         **{name: check_onnx_is_integer(content[name]) for name in (ONNX_INT8, FRONT_ONNX, HEAD_ONNX)},
     }
+    if extras.firmware is not None:
+        pair = write_c(
+            checkpoint.info, net, extras.firmware, default_alarm(checkpoint.info.net), DEFAULT_QUALITY
+        )
+        content |= {C_HEADER: pair[HEADER], C_SOURCE: pair[SOURCE]}
+    if extras.tflm:
+        content[TFLM_HEADER], content[TFLM_SOURCE] = write_tflm(net, content)
     for name, data in content.items():
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(data)
-    document = strict.dumps(_info(checkpoint, net, content, metrics))
+    document = strict.dumps(_info(checkpoint, net, content, metrics, extras.firmware))
     (folder / MODEL_JSON).write_text(document, encoding="utf-8")
     return Bundle.load(folder), content, operators
 
 
 def _info(
-    checkpoint: Checkpoint, net: QuantisedNet, content: dict[str, bytes], metrics: tuple[Metric, ...] | None
+    checkpoint: Checkpoint,
+    net: QuantisedNet,
+    content: dict[str, bytes],
+    metrics: tuple[Metric, ...] | None,
+    firmware: Firmware | None,
 ) -> BundleInfo:
     info = checkpoint.info
     return BundleInfo(
@@ -138,6 +183,7 @@ def _info(
         default_operating_point=info.default_operating_point,
         alarm=default_alarm(info.net),
         quality=DEFAULT_QUALITY,
+        firmware=firmware,
         ranges=info.ranges,
         metrics=info.metrics if metrics is None else metrics,
         provenance=info.provenance,
@@ -152,3 +198,13 @@ def _info(
 def _check_golden(bundle: Bundle) -> None:
     for runner in (LiteRtRunner(bundle), LiteRtRunner(bundle, reference=True), OrtRunner(bundle)):
         verify_golden(bundle, runner)
+
+
+def _check_c(bundle: Bundle, compiler: str) -> int | None:
+    """Compare the C code of the bundle, where there is some; how many decisions were compared."""
+    info = bundle.info
+    if info.firmware is None:
+        return None
+    pair = {HEADER: bundle.content[C_HEADER], SOURCE: bundle.content[C_SOURCE]}
+    with CModel(pair, info.net, info.firmware, compiler) as model:
+        return check_firmware(bundle, model)

@@ -44,18 +44,27 @@ def _conv(layer: QuantisedLayer, x: Int8Batch, family: Family) -> Int8Batch:
     # exact in float64: |sum| <= 127 * 255 * depth
     sums = np.einsum("ntik,oik->nto", views, layer.weight.astype(np.float64), optimize=True) + layer.bias
     if family == "fast":
-        scale = np.float32(layer.source.scale) * layer.weight_scale / np.float32(layer.result.scale)
-        scaled = np.rint(sums.astype(np.float32) * scale).astype(np.int64)
+        scaled = np.rint(sums.astype(np.float32) * fast_scales(layer)).astype(np.int64)
     else:
-        ratios = [layer.source.scale * float(w) / layer.result.scale for w in layer.weight_scale]
-        scaled = _double_rounding(sums.astype(np.int64), *_multipliers(ratios))
+        scaled = _double_rounding(sums.astype(np.int64), *reference_multipliers(layer))
     low = layer.result.zero_point if layer.relu else -128
     result: Int8Batch = np.clip(scaled + layer.result.zero_point, low, 127).astype(np.int8)
     return result
 
 
-def _multipliers(ratios: list[float]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Each ratio as a 31-bit mantissa and a power of two (TensorFlow Lite QuantizeMultiplier)."""
+def fast_scales(layer: QuantisedLayer) -> NDArray[np.float32]:
+    """float32 (out,): from sums of products to the int8 result, family `fast`."""
+    return np.asarray(
+        np.float32(layer.source.scale) * layer.weight_scale / np.float32(layer.result.scale), dtype=np.float32
+    )
+
+
+def reference_multipliers(layer: QuantisedLayer) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """int64 (out,) twice: the same for family `reference`, a 31-bit mantissa and a power of two.
+
+    As TensorFlow Lite's QuantizeMultiplier.
+    """
+    ratios = [layer.source.scale * float(w) / layer.result.scale for w in layer.weight_scale]
     mantissas, shifts = [], []
     for ratio in ratios:
         fraction, shift = math.frexp(ratio)

@@ -23,7 +23,7 @@ from edge_mi.signature import SigningKey
 from edge_mi.store import WindowStore
 
 from .agreement import AgreementLimits
-from .bundle_writer import ExportResult, export_bundle, write_unchecked
+from .bundle_writer import NOTHING_MORE, ExportResult, Extras, export_bundle, write_unchecked
 from .drafts import draft_folder
 from .quantise import quantise
 
@@ -38,6 +38,7 @@ def export_measured(
     test_fold: int | None = None,
     force: bool = False,
     limits: AgreementLimits | None = None,
+    extras: Extras = NOTHING_MORE,
     sign: SigningKey | None = None,
 ) -> ExportResult:
     """Write the bundle of `checkpoint` with ranges and figures from the store `data`.
@@ -76,7 +77,14 @@ def export_measured(
             f"{limits.auroc_difference:g} may differ; no bundle was written"
         )
     return export_bundle(
-        recalibrated, out, force=force, limits=limits, extra_runs=list(windows), metrics=metrics, sign=sign
+        recalibrated,
+        out,
+        force=force,
+        limits=limits,
+        extra_runs=list(windows),
+        metrics=metrics,
+        extras=extras,
+        sign=sign,
     )
 
 

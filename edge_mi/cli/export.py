@@ -12,6 +12,7 @@ from typing import Any
 from edge_mi import strict
 from edge_mi.checkpoint import Checkpoint, Metric
 from edge_mi.errors import ConfigError, ExportDisagreement
+from edge_mi.firmware import Firmware
 from edge_mi.shipped import shipped_checkpoint
 from edge_mi.signature import SIGNATURE, SigningKey
 from edge_mi.terminal import table
@@ -46,6 +47,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="time between two decisions, a multiple of the stride (default: the checkpoint's)",
     )
     parser.add_argument(
+        "--to",
+        action="append",
+        choices=("c", "tflm"),
+        default=[],
+        help="also write C99 code for firmware (c), or the graphs as C arrays for TensorFlow Lite Micro (tflm)",
+    )
+    parser.add_argument("--rate", type=int, metavar="HZ", help="rate of the sensor, for --to c")
+    parser.add_argument(
+        "--gain",
+        metavar="CODES",
+        help="codes of the sensor in a millivolt, for --to c; a decimal or a fraction",
+    )
+    parser.add_argument("--baseline", type=int, metavar="CODE", help="code of 0 mV, for --to c (default: 0)")
+    parser.add_argument(
+        "--rounding",
+        type=int,
+        choices=(0, 2),
+        help="for --to c: 0 rounds as TFLM does, in integers (default), 2 as XNNPACK does, in float",
+    )
+    parser.add_argument(
         "--limits",
         type=Path,
         metavar="FILE",
@@ -71,9 +92,12 @@ def run(args: argparse.Namespace) -> int:
     writer: Any = import_module("edge_mi.export.bundle_writer")
     print(f"exporting {checkpoint.info.net.name} to {args.out}", file=sys.stderr)
     limits = _limits(args.limits)
+    extras = writer.Extras(_firmware(args, checkpoint), "tflm" in args.to)
     try:
         if args.data is None:
-            result = writer.export_bundle(checkpoint, args.out, force=args.force, limits=limits, sign=sign)
+            result = writer.export_bundle(
+                checkpoint, args.out, force=args.force, limits=limits, extras=extras, sign=sign
+            )
         else:
             measured: Any = import_module("edge_mi.export.measured_export")
             result = measured.export_measured(
@@ -83,6 +107,7 @@ def run(args: argparse.Namespace) -> int:
                 test_fold=args.test_fold,
                 force=args.force,
                 limits=limits,
+                extras=extras,
                 sign=sign,
             )
     except ExportDisagreement as exc:
@@ -103,6 +128,28 @@ def _signing_key(path: Path | None) -> SigningKey | None:
     if key.readable_by_others:
         print(f"edge-mi: warning: {path} can be read by others than its owner: chmod 600 it", file=sys.stderr)
     return key
+
+
+def _firmware(args: argparse.Namespace, checkpoint: Checkpoint) -> Firmware | None:
+    """What `--to c` is to be written for. Raises ConfigError where something is missing or out of place."""
+    given = {f"--{name}": getattr(args, name) for name in ("rate", "gain", "baseline", "rounding")}
+    if "c" not in args.to:
+        stray = next((name for name, value in given.items() if value is not None), None)
+        if stray is not None:
+            raise ConfigError(f"{stray} goes with --to c")
+        return None
+    missing = [name for name in ("--rate", "--gain") if given[name] is None]
+    if missing:
+        raise ConfigError(f"--to c needs {' and '.join(missing)}: the C code takes the sensor's own codes")
+    rates = checkpoint.info.signal.supported_rates_hz()
+    if args.rate not in rates:
+        raise ConfigError(f"--rate {args.rate}; the signal chain takes {', '.join(map(str, rates))} Hz")
+    try:
+        return Firmware(
+            rate_hz=args.rate, gain=args.gain, baseline=args.baseline or 0, rounding=args.rounding or 0
+        )
+    except ValueError as exc:
+        raise ConfigError(str(exc)) from exc
 
 
 def _limits(path: Path | None) -> Any:
@@ -147,6 +194,7 @@ def _document(result: Any) -> dict[str, Any]:
         "macs_hop": info.net.macs_hop,
         "agreement": {name: strict.encode(pair) for name, pair in result.agreement.items()},
         "auroc": _auroc(result),
+        "c_decisions": result.c_decisions,
     }
 
 
@@ -172,6 +220,7 @@ def _page(result: Any) -> str:
             ]
         )
     auroc = document["auroc"]
+    firmware = result.bundle.info.firmware
     lines = [
         table(files, header=["file", "bytes", "operators inside"]),
         "",
@@ -193,5 +242,11 @@ def _page(result: Any) -> str:
         interval = auroc["interval"]
         spread = f" (95 % {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
         lines.append(f"AUROC, MI against all others: {values}{spread}, n = {auroc['n']}, {auroc['source']}")
+    if firmware is not None:
+        lines += [
+            "",
+            f"C99 for {firmware.rate_hz} Hz and {firmware.gain} codes/mV, family {firmware.family}: "
+            f"{document['c_decisions']:,} of {document['c_decisions']:,} decisions are those of the detector",
+        ]
     lines += ["", f"wrote {document['bundle']} ({document['model_id']})"]
     return "\n".join(lines)

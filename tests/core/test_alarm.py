@@ -54,6 +54,13 @@ def test_a_clock_that_steps_back_starts_the_count_again() -> None:
     assert not any(run(latch, "+" * 15, start_s=0.0))
 
 
+def test_a_window_one_span_ago_is_out_whatever_the_last_bit_of_its_time() -> None:
+    for first in (0.1, 7.83, 9.830001, 1e6 + 0.3):
+        latch = AlarmLatch(AlarmConfig(span_s=30.0, on_count=2, off_count=0))
+        latch.step(first, True)
+        assert not latch.step(round(first + 30.0, 6), True)
+
+
 def test_forgetting_keeps_the_latch() -> None:
     latch = AlarmLatch(CONFIG)
     run(latch, "+" * 30)

@@ -13,10 +13,15 @@ from edge_mi import synthetic
 from edge_mi.chain.chain import filter_segment
 from edge_mi.heartbeats import find_heartbeats
 from edge_mi.quality import assess
+from edge_mi.signal_design import MV_BITS
 
 
 def window(samples: np.ndarray, rate_hz: int = 250) -> np.ndarray:
     return filter_segment(signal_design(), rate_hz, samples)[:983]
+
+
+def grid(window_mv: np.ndarray) -> np.ndarray:
+    return np.rint(window_mv * (1 << MV_BITS)).astype(np.int64)
 
 
 def quality(samples: np.ndarray, rate_hz: int = 250):  # type: ignore[no-untyped-def]
@@ -27,7 +32,7 @@ def quality(samples: np.ndarray, rate_hz: int = 250):  # type: ignore[no-untyped
 @given(bpm=st.floats(42, 170), seed=st.integers(0, 20), noise_mv=st.floats(0, 0.05))
 def test_the_heart_rate_is_that_of_the_heart(bpm: float, seed: int, noise_mv: float) -> None:
     ecg = synthetic.ecg(10.0, rate_hz=250, heart_rate_bpm=bpm, noise_mv=noise_mv, seed=seed)
-    found = find_heartbeats(window(ecg.lead("I")), 100)
+    found = find_heartbeats(grid(window(ecg.lead("I"))), 100)
     assert found.heart_rate_bpm == pytest.approx(60.0 / np.median(np.diff(ecg.r_peaks_s)), rel=0.06)
     assert found.likeness is not None
     assert found.likeness > 0.6
@@ -70,8 +75,8 @@ def test_a_tall_beat_is_not_saturated_and_a_clipped_one_is() -> None:
 
 def test_a_shift_in_millivolts_changes_no_heartbeat() -> None:
     ecg = synthetic.ecg(10.0, rate_hz=250, seed=4).lead("I")
-    assert find_heartbeats(window(ecg), 100) == find_heartbeats(window(ecg + 4.0), 100)
+    assert find_heartbeats(grid(window(ecg)), 100) == find_heartbeats(grid(window(ecg + 4.0)), 100)
 
 
 def test_too_short_a_window_has_no_heartbeats() -> None:
-    assert find_heartbeats(np.zeros(50), 100).count == 0
+    assert find_heartbeats(np.zeros(50, dtype=np.int64), 100).count == 0

@@ -172,6 +172,25 @@ def test_what_the_signature_does_not_cover_may_not_lie_beside_it(
     assert "\n" not in str(refused.value)
 
 
+def test_what_lies_in_a_folder_of_the_bundle_is_covered_too(signed: Path, key: SigningKey) -> None:
+    content = b"int edge_mi;\n"
+    (signed / "tflm").mkdir()
+    (signed / "tflm" / "edge_mi_model.h").write_bytes(content)
+    document = json.loads((signed / MODEL_JSON).read_text())
+    entry = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    document["files"]["tflm/edge_mi_model.h"] = entry
+    (signed / MODEL_JSON).write_text(json.dumps(document))
+    sign(signed, key)
+    assert Bundle.load(signed, require_signed=key.public).content["tflm/edge_mi_model.h"] == content
+    (signed / "tflm" / "edge_mi_model.cc").touch()
+    with pytest.raises(SignatureError, match=r"holds 'tflm/edge_mi_model\.cc'"):
+        Bundle.load(signed, require_signed=key.public)
+    (signed / "tflm" / "edge_mi_model.cc").unlink()
+    (signed / "tflm" / "edge_mi_model.h").write_bytes(content[::-1])
+    with pytest.raises(BundleError, match="was changed"):
+        Bundle.load(signed, require_signed=key.public)
+
+
 def test_links_to_the_signed_bytes_are_followed_and_to_others_refused(
     signed: Path, key: SigningKey, tmp_path: Path
 ) -> None:

@@ -1,0 +1,143 @@
+/* EdgeMI for firmware: lead I in, one decision a hop out. C99, no allocation, no libraries.
+ *
+ * @NOTICE@
+ *
+ * Written by `edge-mi export --to c`; do not edit. The signal chain, the network, the quality rules and the alarm
+ * compute in integers what the Python package computes, and give the same decisions: see docs/firmware.md.
+ *
+ *     static edge_mi_state state;
+ *     edge_mi_decision decision;
+ *     edge_mi_init(&state);
+ *     for (;;) {
+ *         size_t n = read_adc(samples);
+ *         for (size_t used = 0; used < n;) {
+ *             used += edge_mi_push(&state, samples + used, n - used, &decision);
+ *             if (decision.state != EDGE_MI_NONE) report(&decision);
+ *         }
+ *     }
+ */
+#ifndef EDGE_MI_H
+#define EDGE_MI_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+@CONSTANTS@
+
+typedef enum {
+    EDGE_MI_NONE,         /* nothing is due yet */
+    EDGE_MI_NEGATIVE,     /* this window is below the threshold */
+    EDGE_MI_POSITIVE,     /* this window is above it */
+    EDGE_MI_UNDETERMINED, /* this window cannot be judged; `reason` says why */
+    EDGE_MI_ALARM         /* the pattern has been there for long enough: the latch is on */
+} edge_mi_answer;
+
+typedef enum {
+    EDGE_MI_NO_REASON,
+    EDGE_MI_WARMING_UP, /* not enough signal yet */
+    EDGE_MI_GAP,        /* samples are missing */
+    EDGE_MI_FLAT,       /* the signal does not move */
+    EDGE_MI_SATURATED,  /* the signal is clipped */
+    EDGE_MI_NOISE,      /* heartbeats cannot be told from noise */
+    EDGE_MI_LEAD_OFF,   /* no heartbeat can be found */
+    EDGE_MI_WRONG_GAIN  /* the amplitude cannot be that of an ECG in millivolts */
+} edge_mi_reason;
+
+typedef struct {
+    uint64_t t_ticks;        /* end of the window after the first sample, in 1 / EDGE_MI_TICKS_PER_S s */
+    edge_mi_answer state;
+    edge_mi_reason reason;
+    int32_t probability_ppm; /* calibrated, 0..1000000; -1 when undetermined */
+    int16_t quality_permille; /* likeness of the beats; -1 where there are too few */
+    int16_t heart_rate_dbpm; /* tenths of a beat a minute; -1 where it is not known */
+    int8_t logits[EDGE_MI_OUTPUTS]; /* the network's int8 outputs; 0 when undetermined */
+} edge_mi_decision;
+
+/* Everything below belongs to the code: the arena, sized when it was exported. It holds no pointers, so a copy
+ * of it is a snapshot. */
+typedef struct {
+    int32_t ahead;     /* newest input that the next output needs, counted from the last one received */
+    uint16_t received; /* until there are enough for the reflection at the start */
+    uint16_t fill;
+    uint16_t phase;
+    uint16_t mirrored; /* inputs made up at the end of the segment */
+} edge_mi_stage;
+
+typedef struct {
+    int64_t sum;
+    int32_t first, last, high, low;
+    uint32_t start; /* number of its first sample in the segment, low 32 bits */
+    uint32_t n, prefix, suffix, longest, at_high, at_low;
+} edge_mi_block; /* what the quality rules need of a stretch of raw samples */
+
+typedef struct {
+    int64_t next_point;   /* number of the next point on the grid of hops */
+    int64_t last_point;   /* last point of the gap that is being told of */
+    uint64_t first_index; /* sample at which the grid begins */
+    uint64_t index;       /* samples of the sensor so far, missing ones included */
+    uint64_t start_index; /* first sample of the segment */
+    uint64_t position;    /* filtered samples of the segment */
+    uint64_t due;         /* position of the next decision */
+    uint64_t raw;         /* raw samples of the segment */
+    uint64_t starting;    /* position of the window whose start comes next among the raw samples, */
+    uint64_t starts_at;   /* and that raw sample */
+    uint64_t stopping;    /* position of the window whose end comes next, */
+    uint64_t stops_at;    /* and the first raw sample after it */
+    uint64_t answered_ticks[EDGE_MI_ANSWERS];
+    edge_mi_block blocks[EDGE_MI_BLOCKS];
+    edge_mi_stage stages[2];
+    int32_t window[EDGE_MI_WINDOW];
+    int32_t fir_x[EDGE_MI_FIR_BUFFER];
+#if EDGE_MI_RESAMPLER_BUFFER
+    int32_t resampler_x[EDGE_MI_RESAMPLER_BUFFER];
+#endif
+    int32_t frame_sums[EDGE_MI_FEATURES];
+    uint32_t missing; /* samples of the gap that is being told of */
+    uint16_t missed;  /* decisions given for it */
+    uint16_t skip;    /* samples before the first frame of the segment */
+    uint16_t window_at, frame_at, block_at, block_count, answered_count;
+    int16_t positive_from;
+    int16_t conv_fill[EDGE_MI_CONVS];
+    int8_t conv_x[EDGE_MI_CONV_BUFFER];
+    int8_t frames[EDGE_MI_FRAMES][EDGE_MI_FEATURES];
+    uint8_t answered_positive[EDGE_MI_ANSWERS];
+    uint8_t step, then, before, heard, in_segment, latched;
+} edge_mi_state;
+
+/* The start of a stream, at the default operating point. */
+void edge_mi_init(edge_mi_state *state);
+
+/* Another operating point, EDGE_MI_POINT_...; takes effect with the next decision. */
+void edge_mi_set_operating_point(edge_mi_state *state, int16_t point);
+
+/* Takes samples in the sensor's codes up to and including the one that makes a decision due, and says how many.
+ * decision->state is EDGE_MI_NONE where nothing is due. Decisions that are still waiting after a gap come first,
+ * and take no sample. */
+size_t edge_mi_push(edge_mi_state *state, const int16_t *samples, size_t n, edge_mi_decision *decision);
+
+/* n_samples are missing here; 0: nobody knows how many, as after a reset of the sensor. The decisions that this
+ * brings are given by edge_mi_next or by the next pushes. Returns 0, and does nothing, while some are waiting. */
+int edge_mi_gap(edge_mi_state *state, uint32_t n_samples);
+
+/* The stream ends here. As edge_mi_gap; when the last decision has been taken, the state is that of a new stream. */
+int edge_mi_close(edge_mi_state *state);
+
+/* One decision of those that a gap or the end brought. Returns 0 where none is left. */
+int edge_mi_next(edge_mi_state *state, edge_mi_decision *decision);
+
+#ifdef EDGE_MI_TESTING
+/* The network alone on one int8 window: frames by layers with state, as in the stream. */
+void edge_mi_test_window(edge_mi_state *state, const int8_t *window, int8_t *embedding, int8_t *logits);
+/* The chain alone: filtered samples in units of 2^-14 mV; returns how many. Ends the segment where `last` is set. */
+size_t edge_mi_test_filter(edge_mi_state *state, const int16_t *samples, size_t n, int last, int32_t *filtered);
+size_t edge_mi_test_state_bytes(void);
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+#endif

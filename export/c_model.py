@@ -1,0 +1,170 @@
+"""The exported C code, compiled for this machine and called from Python, so that it can be compared."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_mi.decision import Decision, Reason, State
+from edge_mi.errors import ExportDisagreement
+from edge_mi.firmware import Firmware
+from edge_mi.netspec import NetSpec
+
+from .c_writer import SOURCE
+
+FLAGS: Final = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-Wconversion")
+_COMPILERS: Final = ("cc", "gcc", "clang")
+_STATES: Final[tuple[State | None, ...]] = (None, "negative", "positive", "undetermined", "alarm")
+_REASONS: Final[tuple[Reason | None, ...]] = (
+    None, "warming_up", "gap", "flat", "saturated", "noise", "lead_off", "wrong_gain"
+)  # fmt: skip
+
+
+def find_compiler() -> str | None:
+    """A C compiler of this machine, `$CC` first; None where there is none."""
+    wanted = os.environ.get("CC")
+    return next(
+        (found for name in ([wanted] if wanted else _COMPILERS) if (found := shutil.which(name))), None
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """`n_samples` that never came; 0 where nobody knows how many."""
+
+    n_samples: int
+
+
+class _CDecision(ctypes.Structure):
+    """`edge_mi_decision` of a network with `K` outputs, less its last field."""
+
+    _fields_ = (
+        ("t_ticks", ctypes.c_uint64),
+        ("state", ctypes.c_int),
+        ("reason", ctypes.c_int),
+        ("probability_ppm", ctypes.c_int32),
+        ("quality_permille", ctypes.c_int16),
+        ("heart_rate_dbpm", ctypes.c_int16),
+        ("logits", ctypes.c_int8 * 64),
+    )
+
+
+class CModel:
+    """`edge_mi.c` as a library of this machine. A context manager: the library goes with it.
+
+    Raises ExportDisagreement where the code does not compile cleanly under `FLAGS`.
+    """
+
+    def __init__(self, files: dict[str, bytes], spec: NetSpec, firmware: Firmware, compiler: str) -> None:
+        self.spec, self.firmware = spec, firmware
+        self._folder = tempfile.TemporaryDirectory(prefix="edge-mi-c-")
+        folder = Path(self._folder.name)
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+        library = folder / "edge_mi.so"
+        command = [
+            compiler,
+            *FLAGS,
+            "-O2",
+            "-fPIC",
+            "-shared",
+            "-DEDGE_MI_TESTING",
+            "-o",
+            str(library),
+            str(folder / SOURCE),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+        if done.returncode != 0:
+            self._folder.cleanup()
+            first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip())
+            raise ExportDisagreement(f"the C code does not compile with {compiler}: {first}")
+        self._code: Any = ctypes.CDLL(str(library))
+        self._code.edge_mi_push.restype = ctypes.c_size_t
+        self._code.edge_mi_test_filter.restype = ctypes.c_size_t
+        self._code.edge_mi_test_state_bytes.restype = ctypes.c_size_t
+        self.state_bytes = int(self._code.edge_mi_test_state_bytes())
+        self._state = ctypes.create_string_buffer(self.state_bytes + 8)
+
+    def __enter__(self) -> CModel:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._folder.cleanup()
+
+    def window(self, window: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+        """Embedding int8 (features,) and logits int8 (K,) of a window int8 (n,), by layers that keep their state."""
+        values = np.ascontiguousarray(window)
+        embedding = np.empty(self.spec.features, dtype=np.int8)
+        logits = np.empty(len(self.spec.outputs), dtype=np.int8)
+        self._code.edge_mi_test_window(self._state, _pointer(values), _pointer(embedding), _pointer(logits))
+        return embedding, logits
+
+    def filtered(self, codes: NDArray[np.int16]) -> NDArray[np.int32]:
+        """A whole segment of codes int16 (n,) through the chain: int32 (m,), 2^-14 mV."""
+        values = np.ascontiguousarray(codes)
+        result = np.empty(len(codes) * 2 + 1024, dtype=np.int32)
+        self._code.edge_mi_init(self._state)
+        count = self._code.edge_mi_test_filter(
+            self._state, _pointer(values), ctypes.c_size_t(len(values)), 1, _pointer(result)
+        )
+        return result[:count]
+
+    def decisions(
+        self, items: Sequence[NDArray[np.int16] | Missing], *, model_id: str = "", chunk: int = 1 << 16
+    ) -> list[Decision]:
+        """A whole stream of codes int16 (n,) and gaps, given in chunks of at most `chunk`, with its end."""
+        self._code.edge_mi_init(self._state)
+        result: list[Decision] = []
+        found = _CDecision()
+        at = ctypes.byref(found)
+        for item in items:
+            if isinstance(item, Missing):
+                self._code.edge_mi_gap(self._state, ctypes.c_uint32(item.n_samples))
+                while self._code.edge_mi_next(self._state, at):
+                    result.append(self._decision(found, model_id))
+                continue
+            for first in range(0, len(item), chunk):
+                part = np.ascontiguousarray(item[first : first + chunk])
+                used = 0
+                while used < len(part):
+                    rest = part[used:]
+                    used += self._code.edge_mi_push(
+                        self._state, _pointer(rest), ctypes.c_size_t(len(rest)), at
+                    )
+                    if found.state != 0:
+                        result.append(self._decision(found, model_id))
+        self._code.edge_mi_close(self._state)
+        while self._code.edge_mi_next(self._state, at):
+            result.append(self._decision(found, model_id))
+        return result
+
+    def _decision(self, found: _CDecision, model_id: str) -> Decision:
+        ticks_hz = np.lcm(self.firmware.rate_hz, self.spec.rate_hz)
+        state = _STATES[found.state]
+        assert state is not None
+        return Decision(
+            t_s=round(found.t_ticks / int(ticks_hz), 6),
+            probability=None if found.probability_ppm < 0 else found.probability_ppm / 1e6,
+            state=state,
+            reason=_REASONS[found.reason],
+            quality=None if found.quality_permille < 0 else found.quality_permille / 1000,
+            heart_rate_bpm=None if found.heart_rate_dbpm < 0 else found.heart_rate_dbpm / 10,
+            model_id=model_id,
+        )
+
+
+def _pointer(array: NDArray[Any]) -> Any:
+    return array.ctypes.data_as(ctypes.c_void_p)
