@@ -284,7 +284,8 @@ class FullDisk:
             call = getattr(os, kind)
 
             def counted(*args: Any, **kwargs: Any) -> Any:
-                self._take()
+                if kind != "mkdir" or not Path(args[0]).exists():
+                    self._take()
                 return call(*args, **kwargs)
 
             monkeypatch.setattr(os, kind, counted)
