@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from edge_mi.records import Record, read_record
     from edge_mi.samples import Chunk, Gap
     from edge_mi.shipped import shipped_bundle, shipped_checkpoint
+    from edge_mi.signature import PublicKey
 
 __all__ = [
     "Bundle",
@@ -24,6 +25,7 @@ __all__ = [
     "Decision",
     "Detector",
     "Gap",
+    "PublicKey",
     "Record",
     "SignalChain",
     "read_record",
@@ -38,6 +40,7 @@ _HOME = {
     "Decision": "edge_mi.decision",
     "Detector": "edge_mi.detector",
     "Gap": "edge_mi.samples",
+    "PublicKey": "edge_mi.signature",
     "Record": "edge_mi.records",
     "SignalChain": "edge_mi.chain.chain",
     "read_record": "edge_mi.records",

@@ -6,7 +6,9 @@ A folder of `model.json` and the files that it lists with their sha256. Whatever
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,11 +19,13 @@ from numpy.typing import NDArray
 from edge_mi import strict
 from edge_mi.alarm import AlarmConfig
 from edge_mi.checkpoint import Calibration, Metric, OperatingPoint, Provenance, Ranges
-from edge_mi.errors import BundleError, ConfigError
+from edge_mi.errors import BundleError, ConfigError, SignatureError
+from edge_mi.files import foreign_entry
 from edge_mi.firmware import Firmware
 from edge_mi.netspec import NetSpec
 from edge_mi.quality import QualityLimits
 from edge_mi.signal_design import SignalDesign
+from edge_mi.signature import SIGNATURE, PublicKey, check_signature
 
 SCHEMA: Final = 2
 MODEL_JSON: Final = "model.json"
@@ -170,21 +174,32 @@ class BundleInfo:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A validated bundle in memory; `content` holds the bytes that were hashed."""
+    """A validated bundle in memory; `content` holds the bytes that were hashed.
+
+    document: the bytes of `model.json`. signature: those of `model.json.sig`, where there is one; `load` looks at
+    them only where it is told whose they must be.
+    """
 
     path: Path
     info: BundleInfo
     content: dict[str, bytes]
     model_id: str
+    document: bytes
+    signature: bytes | None
 
     @classmethod
-    def load(cls, path: str | Path) -> Bundle:
+    def load(cls, path: str | Path, *, require_signed: PublicKey | None = None) -> Bundle:
         """Read and validate a bundle before anything is computed with it.
 
-        Raises BundleError for a missing or changed file, an unknown key, or another schema.
+        require_signed: accept nothing but a bundle signed by this key, whole and with nothing besides. Each file is
+        read once, and what was checked is what is executed. Raises BundleError for a missing or changed file, an
+        unknown key, or another schema; SignatureError.
         """
         path = Path(path)
         document = _read(path, MODEL_JSON)
+        signature = _read(path, SIGNATURE) if os.path.lexists(path / SIGNATURE) else None
+        if require_signed is not None:
+            _check_signed(path, document, signature, require_signed)
         try:
             info = strict.loads(document.decode("utf-8"), BundleInfo)
         except (strict.DocumentError, UnicodeDecodeError) as exc:
@@ -198,7 +213,10 @@ class Bundle:
                     f"{path / name} was changed: sha256 {digest[:12]}…, model.json says {entry.sha256[:12]}…; "
                     "export the bundle again"
                 )
-        return cls(path, info, content, f"{info.net.name}-{hashlib.sha256(document).hexdigest()[:12]}")
+        if require_signed is not None:
+            _check_nothing_else(path, {MODEL_JSON, SIGNATURE, *content})
+        model_id = f"{info.net.name}-{hashlib.sha256(document).hexdigest()[:12]}"
+        return cls(path, info, content, model_id, document, signature)
 
     def operating_point(self, name: str | None = None) -> OperatingPoint:
         """The operating point of that name, or the default. Raises ConfigError naming those there are."""
@@ -218,19 +236,43 @@ class Bundle:
         return self.info.output.real(output_int8)
 
 
+def _check_signed(path: Path, document: bytes, signature: bytes | None, key: PublicKey) -> None:
+    if signature is None:
+        raise SignatureError(
+            f"{path} is not signed: there is no {SIGNATURE}; key {key.fingerprint} is demanded"
+        )
+    try:
+        check_signature(document, signature, key)
+    except SignatureError as exc:
+        raise SignatureError(f"{path}: {exc}") from exc
+
+
+def _check_nothing_else(path: Path, covered: set[str]) -> None:
+    """What no signature covers may not lie among what it covers, even if nothing here would read it."""
+    try:
+        foreign = foreign_entry(path, covered)
+    except OSError as exc:
+        raise BundleError(f"cannot list {path}: {exc.strerror or exc}") from exc
+    if foreign is not None:
+        raise SignatureError(f"{path} holds {foreign!a}, which its signature does not cover; remove it")
+
+
 def _read(folder: Path, name: str) -> bytes:
     if _FILE_NAME.fullmatch(name) is None:
         raise BundleError(f"{folder / MODEL_JSON}: file name {name!a}; expected letters, digits and ._- only")
     file = folder / name
     try:
-        if file.stat().st_size > MAX_FILE_BYTES:
-            raise BundleError(
-                f"{file} is larger than {MAX_FILE_BYTES >> 20} MB; this is not an edge-mi bundle"
-            )
-        return file.read_bytes()
+        # a pipe would be waited for, and a device never ends
+        with open(file, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as opened:
+            if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+                raise BundleError(f"{file} is no file; a bundle is a folder of files")
+            content = opened.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError as exc:
         raise BundleError(
             f"{file} is missing; a bundle is a folder written by edge-mi export --int8"
         ) from exc
     except OSError as exc:
         raise BundleError(f"cannot read {file}: {exc.strerror}") from exc
+    if len(content) > MAX_FILE_BYTES:
+        raise BundleError(f"{file} is larger than {MAX_FILE_BYTES >> 20} MB; this is not an edge-mi bundle")
+    return content

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from edge_mi.bundle import Bundle, LayerFigures, TensorFigures
 from edge_mi.checkpoint import Metric
+from edge_mi.errors import MissingDependency, SignatureError
 from edge_mi.figure_names import figure_name, question
+from edge_mi.firmware import Firmware
+from edge_mi.signature import KEY_BYTES, PublicKey, check_signature
 
 METRIC_HEADER = ("figure", "question", "value", "95 %", "MI/n")
 
@@ -18,6 +22,7 @@ def identity_rows(bundle: Bundle) -> list[tuple[str, str]]:
     point = bundle.operating_point()
     return [
         ("model", bundle.model_id),
+        ("signature", _signature_row(bundle)),
         ("network", f"{len(net.convs)} convolutions, {net.parameters:,} parameters, {net.macs_window:,} MACs a window, "
                     f"{net.macs_hop:,} a hop"),
         ("window", f"{net.window_s:.2f} s at {net.rate_hz} Hz ({net.window_samples} samples, {net.frames} frames), "
@@ -32,10 +37,47 @@ def identity_rows(bundle: Bundle) -> list[tuple[str, str]]:
                       f"specificity {point.specificity:.2f} on {point.chosen_on}"),
         ("alarm", f"{info.alarm.on_count} positive windows in {info.alarm.span_s:g} s; released at "
                   f"{info.alarm.off_count}"),
+        ("C code", _firmware_row(info.firmware)),
         ("training data", "; ".join(f"{d.name} {d.version} ({d.licence}), {d.records} records of {d.patients} patients, "
                                     f"{d.selection}" for d in info.provenance.data)),
         ("made by", f"{info.provenance.command} at commit {info.provenance.commit}"),
     ]  # fmt: skip
+
+
+def signature_facts(bundle: Bundle) -> tuple[dict[str, Any] | None, SignatureError | None]:
+    """Who a bundle's signature says that it is from and whether it fits (None: not known), and what is wrong."""
+    if bundle.signature is None:
+        return None, None
+    named = bundle.signature[:KEY_BYTES]
+    key = PublicKey(named).fingerprint if len(named) == KEY_BYTES else None
+    try:
+        check_signature(bundle.document, bundle.signature)
+    except SignatureError as exc:
+        return {"key": key, "valid": False}, SignatureError(f"{bundle.path}: {exc}")
+    except MissingDependency:
+        return {"key": key, "valid": None}, None
+    return {"key": key, "valid": True}, None
+
+
+def _signature_row(bundle: Bundle) -> str:
+    signature, _ = signature_facts(bundle)
+    if signature is None:
+        return "none"
+    words = {
+        True: "fits what it signs; --require-signed KEY makes sure of the key",
+        False: "DOES NOT FIT: changed since it was signed",
+        None: "not checked: pip install 'edge-mi[sign]'",
+    }
+    return f"by key {signature['key'] or '?'}, {words[signature['valid']]}"
+
+
+def _firmware_row(firmware: Firmware | None) -> str:
+    if firmware is None:
+        return "none; edge-mi export --to c writes it for a sensor"
+    return (
+        f"for int16 codes at {firmware.rate_hz} Hz, {firmware.gain} to a millivolt, 0 mV at {firmware.baseline}; "
+        f"family {firmware.family}"
+    )
 
 
 def metric_row(metric: Metric) -> list[str]:

@@ -210,13 +210,18 @@ class Checkpoint:
                 metadata = handle.metadata() or {}
                 arrays = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
         except Exception as exc:  # the library raises several unrelated types for a damaged file
-            raise CheckpointError(f"{path}: not a safetensors file ({exc})") from exc
+            raise CheckpointError(f"{path}: not a safetensors file{_pickle_hint(path)} ({exc})") from exc
         if METADATA_KEY not in metadata:
             raise CheckpointError(
                 f"{path}: a safetensors file without edge_mi metadata; export needs our own checkpoint"
             )
         try:
             info = strict.loads(metadata[METADATA_KEY], CheckpointInfo)
+            expected = {f"{layer}.{part}" for layer in info.net.layer_names for part in ("weight", "bias")}
+            if foreign := sorted(set(arrays) - expected):
+                raise CheckpointError(
+                    f"tensor {foreign[0]} is of no layer of {info.net.name}: this checkpoint is of another network"
+                )
             weights = {
                 layer: (_float32(arrays, f"{layer}.weight"), _float32(arrays, f"{layer}.bias"))
                 for layer in info.net.layer_names
@@ -226,9 +231,20 @@ class Checkpoint:
             raise CheckpointError(f"{path}: {exc}") from exc
 
 
+def _pickle_hint(path: Path) -> str:
+    """What torch.save and pickle write is named, and not opened: it can run code."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+    except OSError:
+        return ""
+    pickled = start == b"PK\x03\x04" or start[:1] == b"\x80"
+    return ", but a PyTorch or pickle file; export needs what edge-mi train writes" if pickled else ""
+
+
 def _float32(arrays: dict[str, NDArray[Any]], name: str) -> NDArray[np.float32]:
     if name not in arrays:
-        raise CheckpointError(f"tensor {name} is missing")
+        raise CheckpointError(f"tensor {name} is missing: this checkpoint is of another network")
     array = arrays[name]
     if array.dtype != np.float32:
         raise CheckpointError(f"tensor {name} is {array.dtype}, expected float32")

@@ -7,6 +7,7 @@ EdgeMIError                exit code 2
 ├── StoreError             a window store that is damaged, of another kind, or too small
 ├── CheckpointError        a checkpoint that is damaged, of another kind, or not finite
 ├── BundleError            a bundle that is damaged, of another schema, or changed since it was written
+│   └── SignatureError     a bundle that is not signed by the key that was demanded
 ├── OutputError            a place that cannot be written, or that already holds something
 ├── PatchError             the link to a patch cannot go on
 │   ├── DeviceNotFound     no such patch, or no radio to look with
@@ -50,6 +51,10 @@ class CheckpointError(EdgeMIError):
 
 class BundleError(EdgeMIError):
     """A bundle that is damaged, of another schema, or changed since it was written."""
+
+
+class SignatureError(BundleError):
+    """A bundle that is not signed, not by the key that was demanded, or changed since it was signed."""
 
 
 class OutputError(EdgeMIError):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edge_mi.errors import OutputError
@@ -19,7 +19,7 @@ def write_file(path: Path, content: bytes, *, mode: int | None = None) -> None:
     mode: permissions of a new file (default: what the umask leaves); one that is replaced hands down its own.
     Raises OutputError where that cannot be done.
     """
-    temporary: str | None = None
+    temporary: Path | None = None
     try:
         check_place(path)
         path = path.resolve()
@@ -28,20 +28,19 @@ def write_file(path: Path, content: bytes, *, mode: int | None = None) -> None:
             return
         new = 0o666 & ~_umask() if mode is None else mode
         permissions = path.stat().st_mode & 0o777 if path.exists() else new
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
+        temporary = _sibling(path, "part")
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(permissions)
-        Path(temporary).replace(path)
-        temporary = None
+        temporary.chmod(permissions)
+        temporary.replace(path)
         sync_folder(path.parent)
     except OSError as exc:
         raise _output_error(path, exc) from exc
     finally:
         if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
 
 def check_place(path: Path) -> None:
@@ -62,43 +61,67 @@ def new_folder(path: Path, *, ours: Collection[str], force: bool = False) -> Ite
     Raises OutputError where `path` exists otherwise, or where it cannot be written.
     """
     path = Path(os.path.abspath(path))  # noqa: PTH100  resolve() would follow a link that force must replace
+    work, old = _sibling(path, "part"), _sibling(path, "old")
+    parents: list[Path] = []
+    try:
+        _check_free(path, ours, force)
+        parents = [folder for folder in path.parents if not folder.exists()]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        work.mkdir(mode=0o700)
+        yield work
+        _publish(work, path, old)
+    except OSError as exc:
+        raise _output_error(path, exc) from exc
+    finally:
+        if os.path.lexists(old) and not os.path.lexists(path):  # one of the two is always there
+            old.rename(path)
+        for left in (work, old):
+            shutil.rmtree(left, ignore_errors=True)
+        for folder in parents:
+            with suppress(OSError):  # it holds what was asked for
+                folder.rmdir()
+
+
+def _check_free(path: Path, ours: Collection[str], force: bool) -> None:
+    """Raises OutputError where `path` holds what must not be replaced."""
     if (path.exists() or path.is_symlink()) and not force:
         raise OutputError(f"{path} exists; choose another folder or add --force")
     if path.is_symlink() or (path.exists() and not path.is_dir()):
         raise OutputError(f"{path} is not a folder; choose another name")
     if Path.cwd().is_relative_to(path):
         raise OutputError(f"{path} is the folder that you are in; choose another one")
-    foreign = _foreign(path, ours) if path.is_dir() else None
+    foreign = foreign_entry(path, ours) if path.is_dir() else None
     if foreign is not None:
         raise OutputError(
             f"{path} holds other things than what is written here ({foreign}); choose another folder"
         )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
-    except OSError as exc:
-        raise _output_error(path, exc) from exc
-    try:
-        yield work
-        _publish(work, path)
-    except OSError as exc:
-        raise _output_error(path, exc) from exc
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
-def _foreign(path: Path, ours: Collection[str]) -> str | None:
-    """Something in the folder that is neither in `ours` nor a folder on the way to it."""
+def foreign_entry(path: Path, ours: Collection[str]) -> str | None:
+    """The first thing in a folder that is neither in `ours`, relative to it, nor a folder on the way to it.
+
+    Raises OSError where that cannot be seen.
+    """
     folders = {parent.as_posix() for name in ours for parent in Path(name).parents}
-    for entry in path.rglob("*"):
-        name = entry.relative_to(path).as_posix()
-        on_the_way = name in folders and entry.is_dir() and not entry.is_symlink()
-        if name not in ours and not on_the_way:
-            return name
+    for root, inner, names in os.walk(path, onerror=_raise):
+        here = Path(root).relative_to(path)
+        inner.sort()
+        for name in inner:
+            entry = here / name
+            if entry.as_posix() not in folders or (path / entry).is_symlink():
+                return entry.as_posix()
+        for name in sorted(names):
+            if (here / name).as_posix() not in ours:
+                return (here / name).as_posix()
     return None
 
 
-def _publish(work: Path, path: Path) -> None:
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _publish(work: Path, path: Path, old: Path) -> None:
+    """Put `work` in the place of `path`; what was there goes to `old` on its way out."""
     for entry in sorted(work.rglob("*")):
         if entry.is_dir():
             sync_folder(entry)
@@ -111,19 +134,15 @@ def _publish(work: Path, path: Path) -> None:
     sync_folder(work)
     work.chmod(0o777 & ~_umask())
     if path.exists():
-        old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
-        path.rename(old / path.name)
-        try:
-            work.rename(path)
-        except BaseException:  # an interruption too: one of the two is always there
-            if not path.exists():
-                (old / path.name).rename(path)
-            old.rmdir()
-            raise
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        work.rename(path)
+        path.rename(old)
+    work.rename(path)
     sync_folder(path.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _sibling(path: Path, ending: str) -> Path:
+    """A name beside `path` that nothing has; known before anything is made, so that an interruption can undo it."""
+    return path.parent / f".{path.name}.{secrets.token_hex(8)}.{ending}"
 
 
 def sync_folder(folder: Path) -> None:

@@ -17,11 +17,17 @@ def calibration_ranges(
 ) -> Ranges:
     """Ranges over the first windows of at most 256 of the records `rows`.
 
-    Raises StoreError for fewer records than ranges can be trusted on.
+    Raises StoreError for fewer records than ranges can be trusted on, records shorter than a window, or a signal
+    that does not move.
     """
     if len(rows) < MIN_WINDOWS:
         raise StoreError(f"{len(rows)} records; activation ranges need at least {MIN_WINDOWS}")
     ids = [store.records[row].record_id for row in rows]
     chosen = calibration_order(ids)[:MAX_WINDOWS]
     windows_mv = store.signals_mv(rows[chosen])[:, : spec.window_samples]
-    return measure_ranges(spec, weights, windows_mv, [ids[i] for i in chosen])
+    if windows_mv.shape[1] < spec.window_samples:
+        raise StoreError(f"records of {windows_mv.shape[1]} samples; a window has {spec.window_samples}")
+    try:
+        return measure_ranges(spec, weights, windows_mv, [ids[i] for i in chosen])
+    except ValueError as exc:
+        raise StoreError(f"no activation ranges from {len(chosen)} records: {exc}") from exc

@@ -43,6 +43,7 @@ from edge_mi.notice import NOTICE
 from edge_mi.runners.litert import LiteRtRunner
 from edge_mi.runners.ort import OrtRunner
 from edge_mi.samples import FloatArray
+from edge_mi.signature import SIGNATURE, SigningKey
 
 from .agreement import AgreementLimits, PairAgreement, enforce_agreement, measure_agreement
 from .c_check import check_firmware
@@ -93,19 +94,21 @@ def export_bundle(
     extra_runs: Sequence[FloatArray] = (),
     metrics: tuple[Metric, ...] | None = None,
     extras: Extras = NOTHING_MORE,
+    sign: SigningKey | None = None,
 ) -> ExportResult:
     """Write the bundle of `checkpoint` to the folder `out`, whole or not at all.
 
     extra_runs: each float64 (n, samples), millivolts, windows that follow each other by a hop, compared beside
-    the synthetic ones. metrics: figures that take the place of the checkpoint's. Raises ExportDisagreement, with a
-    table of the layers, where a check fails, OutputError where `out` exists (without `force`) or cannot
-    be written, ConfigError where C code is wanted that cannot be had or checked here.
+    the synthetic ones. metrics: figures that take the place of the checkpoint's. sign: key that
+    signs what passed the checks. Raises ExportDisagreement, with a table of the layers, where a check fails,
+    OutputError where `out` exists (without `force`) or cannot be written, ConfigError where C code is wanted that cannot
+    be had or checked here.
     """
     net = quantise(checkpoint)
     compiler = find_compiler()
     if extras.firmware is not None and compiler is None:
         raise ConfigError("no C compiler to check the C code with; install gcc or clang, or set CC")
-    with new_folder(out, ours=(MODEL_JSON, *REQUIRED_FILES, *OPTIONAL_FILES), force=force) as work:
+    with new_folder(out, ours=(MODEL_JSON, SIGNATURE, *REQUIRED_FILES, *OPTIONAL_FILES), force=force) as work:
         bundle, content, operators = write_unchecked(checkpoint, net, work, metrics, extras)
         runs = [*check_windows(checkpoint.info.signal, net.spec), *extra_runs]
         try:
@@ -117,7 +120,10 @@ def export_bundle(
             layers = report_table(report_layers(net, checkpoint.weights, content, few))
             raise ExportDisagreement(str(exc), table=layers) from exc
         decisions = _check_c(bundle, compiler) if compiler is not None else None
-    return ExportResult(Bundle.load(out), agreement, operators, decisions)
+        if sign is not None:
+            (work / SIGNATURE).write_bytes(sign.sign(bundle.document))
+    written = Bundle.load(out, require_signed=None if sign is None else sign.public)
+    return ExportResult(written, agreement, operators, decisions)
 
 
 def write_unchecked(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
-from pathlib import Path
 from typing import Any, Final
 
 from edge_mi.errors import ExportDisagreement
 from edge_mi.optional import require
 from edge_mi.runners.ort import open_session
+
+from .drafts import draft_folder
 
 _TFLITE_OPERATORS: Final = {"CONV_2D", "AVERAGE_POOL_2D", "RESHAPE"}
 # the last three move values and compute none
@@ -38,15 +38,27 @@ def check_tflite_is_integer(content: bytes) -> Counter[str]:
 def check_onnx_is_integer(content: bytes) -> Counter[str]:
     """Nodes that ONNX Runtime executes for a QDQ file, by count.
 
-    Raises ExportDisagreement where a group was not fused into an integer operator.
+    Raises ExportDisagreement where a group was not fused into an integer operator, or where the file cannot be loaded,
+    OutputError where there is no place for what the library makes of it.
     """
     onnx: Any = require("onnx", extra="export")
-    with tempfile.TemporaryDirectory() as folder:
-        optimised = str(Path(folder) / "optimised.onnx")
-        open_session(content, optimised_path=optimised)
-        found = Counter(node.op_type for node in onnx.load(optimised).graph.node)
+    with draft_folder() as folder:
+        optimised = str(folder / "optimised.onnx")
+        try:
+            open_session(content, optimised_path=optimised)
+            found = Counter(node.op_type for node in onnx.load(optimised).graph.node)
+        except Exception as exc:  # the library names no reason where it cannot write
+            _open(content)
+            raise OSError("ONNX Runtime cannot write what it executes") from exc
     _refuse_others(found, _INTEGER_NODES, ".onnx")
     return found
+
+
+def _open(content: bytes) -> None:
+    try:
+        open_session(content)
+    except Exception as exc:
+        raise ExportDisagreement(f"ONNX Runtime cannot load the .onnx file: {exc}") from exc
 
 
 def _refuse_others(found: Counter[str], allowed: set[str], kind: str) -> None:

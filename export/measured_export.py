@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -20,10 +19,12 @@ from edge_mi.ranges import calibration_ranges
 from edge_mi.runners.choose import open_runner
 from edge_mi.runners.ort import OrtFloatRunner
 from edge_mi.samples import FloatArray
+from edge_mi.signature import SigningKey
 from edge_mi.store import WindowStore
 
 from .agreement import AgreementLimits
 from .bundle_writer import NOTHING_MORE, ExportResult, Extras, export_bundle, write_unchecked
+from .drafts import draft_folder
 from .quantise import quantise
 
 TASK = "mi_vs_all"
@@ -38,6 +39,7 @@ def export_measured(
     force: bool = False,
     limits: AgreementLimits | None = None,
     extras: Extras = NOTHING_MORE,
+    sign: SigningKey | None = None,
 ) -> ExportResult:
     """Write the bundle of `checkpoint` with ranges and figures from the store `data`.
 
@@ -63,8 +65,8 @@ def export_measured(
     recalibrated = Checkpoint(replace(info, ranges=ranges), checkpoint.weights)
     windows = _windows(store, rows, info.net.window_samples, info.net.hop_samples)
     # the figures go into the bundle, so the files that they are measured on are written first, and once more with them
-    with tempfile.TemporaryDirectory(prefix="edge-mi-export-") as folder:
-        draft, _, _ = write_unchecked(recalibrated, quantise(recalibrated), Path(folder))
+    with draft_folder() as folder:
+        draft, _, _ = write_unchecked(recalibrated, quantise(recalibrated), folder)
         metrics = _measure(draft, store, rows, windows, data, fold)
     limits = limits or AgreementLimits()
     lost = next(metric for metric in metrics if metric.name == "auroc_int8_minus_float")
@@ -82,14 +84,13 @@ def export_measured(
         extra_runs=list(windows),
         metrics=metrics,
         extras=extras,
+        sign=sign,
     )
 
 
 def _windows(store: WindowStore, rows: np.ndarray, samples: int, hop: int) -> FloatArray:
     """Windows float64 (records, windows, samples) of lead I, one a hop."""
     signals = store.signals_mv(rows).astype(np.float64)
-    if signals.shape[1] < samples:
-        raise StoreError(f"records of {signals.shape[1]} samples; a window has {samples}")
     return np.asarray(sliding_window_view(signals, samples, axis=1)[:, ::hop], dtype=np.float64)
 
 

@@ -13,9 +13,14 @@ from numpy.typing import NDArray
 
 from edge_mi.bundle import QuantParams
 from edge_mi.checkpoint import Checkpoint, Range
+from edge_mi.errors import CheckpointError
 from edge_mi.netspec import NetSpec
 
 _BIAS_LIMIT = float(1 << 30)
+# steps in which float32 holds every product of two of them; what lies outside is no activation and no weight
+_STEP_LIMITS = (1e-12, 1e12)
+# XNNPACK opens no convolution that multiplies its sums by more
+_RATIO_LIMIT = 256.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,25 +63,45 @@ class QuantisedNet:
 
 
 def quant_params(span: Range) -> QuantParams:
-    """Scale and zero point that cover `span` and represent zero exactly."""
+    """Scale and zero point that cover `span` and represent zero exactly.
+
+    Raises ValueError for a span that no step in float32 divides.
+    """
     low, high = min(span.low, 0.0), max(span.high, 0.0)
+    if not _STEP_LIMITS[0] <= (high - low) / 255.0 <= _STEP_LIMITS[1]:
+        raise ValueError(f"a range of {span.low:g} to {span.high:g} cannot be divided into steps of int8")
     scale = float(np.float32((high - low) / 255.0))
     return QuantParams(scale=scale, zero_point=int(np.clip(round(-128 - low / scale), -128, 127)))
 
 
 def quantise(checkpoint: Checkpoint) -> QuantisedNet:
-    """Quantise a checkpoint with the ranges that it carries."""
+    """Quantise a checkpoint with the ranges that it carries.
+
+    A dead channel (weights all zero) keeps its bias. Raises CheckpointError, naming the layer, where weights or ranges
+    do not fit into the integers.
+    """
     spec, ranges = checkpoint.info.net, checkpoint.info.ranges.tensors
-    source = first = quant_params(ranges["input"])
+    source = first = _params("input", ranges["input"])
     layers = []
     for name in spec.layer_names:
         relu = name != "head"
         # ReLU is the clamp at zero point -128: nothing below zero is spent a code on
-        result = quant_params(Range(low=0.0, high=ranges[name].high) if relu else ranges[name])
+        if relu and ranges[name].high <= 0:
+            raise CheckpointError(
+                f"layer {name}: range {ranges[name].low:g} to {ranges[name].high:g}, and ReLU leaves nothing below zero"
+            )
+        result = _params(name, Range(low=0.0, high=ranges[name].high) if relu else ranges[name])
         stride = next((conv.stride for conv in spec.convs if conv.name == name), 1)
         layers.append(_layer(name, stride, relu, *checkpoint.weights[name], source, result))
         source = result
     return QuantisedNet(spec=spec, input=first, convs=tuple(layers[:-1]), head=layers[-1])
+
+
+def _params(layer: str, span: Range) -> QuantParams:
+    try:
+        return quant_params(span)
+    except ValueError as exc:
+        raise CheckpointError(f"layer {layer}: {exc}") from exc
 
 
 def _layer(
@@ -91,8 +116,20 @@ def _layer(
     largest = np.abs(weight.astype(np.float64)).reshape(len(weight), -1).max(axis=1)
     # a channel that is all bias (or dead) still needs a scale on which its bias fits int32
     floor = np.maximum(np.abs(bias.astype(np.float64)) / (source.scale * _BIAS_LIMIT), 1e-9)
-    weight_scale = np.maximum(largest / 127.0, floor).astype(np.float32)
+    step = np.maximum(largest / 127.0, floor)
+    if step.max() > _STEP_LIMITS[1]:
+        raise CheckpointError(
+            f"layer {name}: weights or biases too large for integers (steps of {step.max():.1e}); the training run diverged"
+        )
+    weight_scale = step.astype(np.float32)
     bias_scale = np.float32(source.scale) * weight_scale
+    ratio = float(bias_scale.max()) / result.scale
+    if ratio >= _RATIO_LIMIT:
+        raise CheckpointError(
+            f"layer {name}: its largest activation, {255 * result.scale:.2g}, is far below what its weights give "
+            f"(scale {ratio:.1e}, less than {_RATIO_LIMIT:g} can be computed): the layer is dead, or its ranges are of "
+            "another network"
+        )
     return QuantisedLayer(
         name=name,
         stride=stride,

@@ -9,7 +9,7 @@ import pytest
 from edge_mi.benchmarks.documents import render_documents
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/figures.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/figures.md", "docs/signing.md")
 
 
 def test_generated_documents_are_up_to_date() -> None:

@@ -8,6 +8,7 @@ import types
 from pathlib import Path
 
 import pytest
+from toy import export_toy
 
 from edge_mi.errors import MissingDependency
 from edge_mi.optional import require
@@ -83,6 +84,26 @@ def test_the_error_names_package_and_extra() -> None:
         MissingDependency, match=r"nothing_here is not installed: pip install 'edge-mi\[ble\]'"
     ):
         require("nothing_here.sub", extra="ble")
+
+
+@pytest.mark.parametrize("command", ["info", "bench", "export"])
+def test_no_library_keeps_anything_about_us(tmp_path: Path, command: str) -> None:
+    """No identifier at home, no session among the temporary files: what reports on its user begins with these."""
+    for name in ("home", "tmp", "work"):
+        (tmp_path / name).mkdir()
+    words = {
+        "info": ["info", "--verify"],
+        "bench": ["bench", "--rounds", "2"],
+        "export": export_toy(tmp_path),
+    }[command]
+    # CI is what some take as a reason to keep still
+    surroundings = {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "tmp"), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(
+        [sys.executable, "-m", "edge_mi", *words],
+        cwd=tmp_path / "work", env=surroundings, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert [*(tmp_path / "home").rglob("*"), *(tmp_path / "tmp").rglob("*")] == []
 
 
 def test_tflite_runtime_serves_where_litert_is_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,10 +9,11 @@ from edge_mi.bundle import Bundle
 from edge_mi.detector import PLACEMENTS
 from edge_mi.runners.base import RUNNER_NAMES
 from edge_mi.shipped import shipped_bundle
+from edge_mi.signature import PublicKey
 
 
 def add_bundle(parser: argparse.ArgumentParser, *, option: bool = False) -> None:
-    """BUNDLE, which defaults to the one that ships."""
+    """BUNDLE, which defaults to the one that ships, and --require-signed."""
     if option:
         parser.add_argument(
             "--bundle", type=Path, metavar="BUNDLE", help="bundle folder (default: the one that ships)"
@@ -25,6 +26,12 @@ def add_bundle(parser: argparse.ArgumentParser, *, option: bool = False) -> None
             metavar="BUNDLE",
             help="bundle folder (default: the one that ships)",
         )
+    parser.add_argument(
+        "--require-signed",
+        type=Path,
+        metavar="KEY",
+        help="refuse a bundle that is not signed by this Ed25519 public key (PEM)",
+    )
 
 
 def add_runner(parser: argparse.ArgumentParser) -> None:
@@ -69,6 +76,7 @@ def positive(text: str) -> float:
     return value
 
 
-def load_bundle(path: Path | None) -> Bundle:
-    """The bundle at `path`, or the one that ships."""
-    return Bundle.load(path if path is not None else shipped_bundle())
+def load_bundle(args: argparse.Namespace) -> Bundle:
+    """The bundle that the arguments of `add_bundle` name, signed as they demand."""
+    key = PublicKey.load(args.require_signed) if args.require_signed is not None else None
+    return Bundle.load(args.bundle if args.bundle is not None else shipped_bundle(), require_signed=key)

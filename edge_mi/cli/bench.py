@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.rounds < 1:
         raise ConfigError(f"--rounds must be at least 1, found {args.rounds}")
-    bundle = load_bundle(args.bundle)
+    bundle = load_bundle(args)
     latency: Any = import_module("edge_mi.benchmarks.latency")
     document = latency.measure(bundle, rounds=args.rounds)
     print(json.dumps(document) if args.json else _page(document))

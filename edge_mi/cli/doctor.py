@@ -25,6 +25,7 @@ PACKAGES: Final = (
     ("onnx", "export", "edge-mi export"),
     ("flatbuffers", "export", "edge-mi export"),
     ("safetensors", "export", "checkpoints"),
+    ("cryptography", "sign", "signed bundles"),
     ("torch", "train", "edge-mi train"),
     ("scipy", "train", "edge-mi train"),
 )

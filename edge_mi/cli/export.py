@@ -14,6 +14,7 @@ from edge_mi.checkpoint import Checkpoint, Metric
 from edge_mi.errors import ConfigError, ExportDisagreement
 from edge_mi.firmware import Firmware
 from edge_mi.shipped import shipped_checkpoint
+from edge_mi.signature import SIGNATURE, SigningKey
 from edge_mi.terminal import table
 
 
@@ -77,6 +78,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="stages",
         help="golden outputs to write: of the stages, or of every layer too (default: stages)",
     )
+    parser.add_argument(
+        "--sign",
+        type=Path,
+        metavar="KEY",
+        help=f"sign the bundle with this Ed25519 private key (PEM, PKCS 8): writes {SIGNATURE}",
+    )
     parser.add_argument("--force", action="store_true", help="replace the folder if it exists")
     parser.add_argument("--json", action="store_true", help="one JSON document as the last line")
 
@@ -84,6 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if not args.int8:
         raise ConfigError("export writes int8 bundles: say so with --int8")
+    sign = _signing_key(args.sign)
     checkpoint = Checkpoint.load(args.checkpoint if args.checkpoint is not None else shipped_checkpoint())
     if args.hop is not None:
         checkpoint = checkpoint.with_hop(args.hop)
@@ -94,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         if args.data is None:
             result = writer.export_bundle(
-                checkpoint, args.out, force=args.force, limits=limits, extras=extras
+                checkpoint, args.out, force=args.force, limits=limits, extras=extras, sign=sign
             )
         else:
             measured: Any = import_module("edge_mi.export.measured_export")
@@ -106,13 +114,26 @@ def run(args: argparse.Namespace) -> int:
                 force=args.force,
                 limits=limits,
                 extras=extras,
+                sign=sign,
             )
     except ExportDisagreement as exc:
         if exc.table is not None:
             print(exc.table)
         raise
-    print(json.dumps(_document(result)) if args.json else _page(result))
+    key = sign.public.fingerprint if sign is not None else None
+    print(json.dumps({**_document(result), "signed_by": key}) if args.json else _page(result))
+    if key is not None and not args.json:
+        print(f"signed by key {key}")
     return 0
+
+
+def _signing_key(path: Path | None) -> SigningKey | None:
+    if path is None:
+        return None
+    key = SigningKey.load(path)
+    if key.readable_by_others:
+        print(f"edge-mi: warning: {path} can be read by others than its owner: chmod 600 it", file=sys.stderr)
+    return key
 
 
 def _firmware(args: argparse.Namespace, checkpoint: Checkpoint) -> Firmware | None:

@@ -11,7 +11,13 @@ from typing import Any
 
 from edge_mi import strict
 from edge_mi.bundle import Bundle
-from edge_mi.bundle_rows import METRIC_HEADER, identity_rows, metric_row, metrics_by_source
+from edge_mi.bundle_rows import (
+    METRIC_HEADER,
+    identity_rows,
+    metric_row,
+    metrics_by_source,
+    signature_facts,
+)
 from edge_mi.cli.arguments import add_bundle, load_bundle
 from edge_mi.errors import GoldenMismatch, MissingDependency
 from edge_mi.files import check_place, write_file
@@ -35,7 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    bundle = load_bundle(args.bundle)
+    bundle = load_bundle(args)
+    signature, fault = signature_facts(bundle)
     if args.html is not None:
         check_place(args.html)
         page: str = import_module("edge_mi.export.look_inside").look_inside(bundle)
@@ -48,12 +55,15 @@ def run(args: argparse.Namespace) -> int:
         print(f"\n{_checks_table(checks)}")
     if args.json:
         document: dict[str, Any] = {"bundle": str(bundle.path), "model_id": bundle.model_id}
+        document["signature"] = signature
         document |= {key: value for key, value in strict.encode(bundle.info).items() if key != "signal"}
         if args.html is not None:
             document["html"] = str(args.html)
         if args.verify:
             document["verify"] = checks
         print(json.dumps(document, ensure_ascii=False))
+    if fault is not None:
+        raise fault
     wrong = [c["result"] for c in checks.values() if c["result"] != "identical"]
     if wrong:
         raise GoldenMismatch("; ".join(wrong))

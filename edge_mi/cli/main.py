@@ -26,6 +26,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "doctor": ("edge_mi.cli.doctor", "what is installed, and what to type for what is not"),
     "train": ("edge_mi.cli.train", "make a checkpoint from PTB-XL"),
 }
+# what these have half-written is removed when the system stops them; training keeps it, to go on from there
+UNDONE_WHEN_STOPPED: Final = {"export"}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -64,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     try:
         try:
-            code = _run(words)
+            code = _run(words, interruption)
         finally:
             sys.stdout.flush()
         return code
@@ -73,13 +75,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return _complain(str(exc), exc.exit_code)
     except KeyboardInterrupt:
-        return _complain("interrupted", 128 + signal.SIGINT)
+        return interruption.complain()
     except BrokenPipeError:
         _forget_stdout()
         return 128 + signal.SIGPIPE
     except Exception as exc:
         if interruption.happened:  # some libraries turn it into an error of their own while they are loaded
-            return _complain("interrupted", 128 + signal.SIGINT)
+            return interruption.complain()
         if debug:
             raise
         if isinstance(exc, OSError) and exc.errno == errno.ENOSPC:
@@ -90,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         interruption.end()
 
 
-def _run(words: list[str]) -> int:
+def _run(words: list[str], interruption: _Interruption) -> int:
     named = next((word for word in words if not word.startswith("-")), "")
     parser = build_parser(only=named)
     args = parser.parse_args(words)
@@ -102,6 +104,8 @@ def _run(words: list[str]) -> int:
     if args.command is None:
         parser.print_help()
         return 2 if words else 0
+    if args.command in UNDONE_WHEN_STOPPED:
+        interruption.hear(signal.SIGTERM, signal.SIGHUP)
     module, _ = COMMANDS[args.command]
     return int(import_module(module).run(args))
 
@@ -123,19 +127,31 @@ def _forget_stdout() -> None:
 
 
 class _Interruption:
-    """Remembers that the user pressed Ctrl-C, whatever the code that it hit makes of it."""
+    """Remembers that the user pressed Ctrl-C, or that the system ends us, whatever the code that it hit makes of it."""
 
     def __init__(self) -> None:
+        self.signal = signal.SIGINT
         self.happened = False
-        self._before: Any = None
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._interrupt)
+        self._before: dict[signal.Signals, Any] = {}
+        self.hear(signal.SIGINT)
+
+    def hear(self, *numbers: signal.Signals) -> None:
+        """Raise KeyboardInterrupt at these signals, unless we were started to ignore one that no user sends."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in numbers:
+            if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._interrupt)
+
+    def complain(self) -> int:
+        """Say one word; the exit code."""
+        return _complain("interrupted" if self.signal == signal.SIGINT else "terminated", 128 + self.signal)
 
     def end(self) -> None:
-        """Give the signal back."""
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
+        """Give the signals back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
-    def _interrupt(self, *_: object) -> NoReturn:
-        self.happened = True
+    def _interrupt(self, number: int, _: object) -> NoReturn:
+        self.happened, self.signal = True, signal.Signals(number)
         raise KeyboardInterrupt

@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.jobs < 1:
         raise ConfigError(f"--jobs must be at least 1, found {args.jobs}")
-    bundle = load_bundle(args.bundle)
+    bundle = load_bundle(args)
     detector = Detector(
         bundle, args.runner, operating_point=args.operating_point, whole_window=args.whole_window
     )
@@ -101,7 +101,7 @@ def _scores(
             yield [score_record(detector, path, name, args.lead, args.rate) for name, path in batch]
         return
     setting = (
-        bundle.path,
+        bundle,
         detector.runner.name,
         args.operating_point,
         args.whole_window,
@@ -121,7 +121,7 @@ _worker: tuple[Detector, str, float | None]
 
 
 def _open(
-    bundle: Path,
+    bundle: Bundle,
     runner: str,
     operating_point: str | None,
     whole_window: bool,
@@ -129,9 +129,7 @@ def _open(
     rate_hz: float | None,
 ) -> None:
     global _worker
-    detector = Detector(
-        Bundle.load(bundle), runner, operating_point=operating_point, whole_window=whole_window
-    )
+    detector = Detector(bundle, runner, operating_point=operating_point, whole_window=whole_window)
     _worker = detector, lead, rate_hz
 
 

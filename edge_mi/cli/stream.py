@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     _check(args)
-    bundle = load_bundle(args.bundle)
+    bundle = load_bundle(args)
     # a strap worn as a strap is not lead I; only the user can know that it is held like one
     placement: Placement = args.placement or ("lead-i" if args.replay else "chest")
     detector = Detector(

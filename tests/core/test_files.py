@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
+from edge_mi import files
 from edge_mi.errors import OutputError
 from edge_mi.files import new_folder, write_file
 
@@ -195,3 +201,72 @@ def test_a_link_stays_and_its_target_is_replaced(tmp_path: Path) -> None:
     write_file(tmp_path / "link", b"new")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "target").read_bytes() == b"new"
+
+
+def interrupted_at(line: int, work: Callable[[], None]) -> bool:
+    """Run `work` with Ctrl-C before that line of files.py; whether the line was reached."""
+    passed = 0
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal passed
+        if frame.f_code.co_filename != files.__file__:
+            return None
+        if event == "line":
+            passed += 1
+            if passed == line:
+                raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+# a handle that was just opened is closed when nobody holds it any more
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("there", [True, False])
+def test_an_interruption_at_any_line_leaves_the_old_folder_or_the_new(there: bool, tmp_path: Path) -> None:
+    def replace() -> None:
+        with new_folder(target, ours=["old", "older"], force=True) as work:
+            for name in ("new", "newer"):
+                (work / name).write_bytes(b"1")
+
+    for line in count(1):
+        base = tmp_path / str(line)
+        target = base / "deep" / "out"
+        base.mkdir()
+        if there:
+            target.mkdir(parents=True)
+            for name in ("old", "older"):
+                (target / name).touch()
+        stopped = interrupted_at(line, replace)
+        found = sorted(str(path.relative_to(base)) for path in base.rglob("*"))
+        new = ["deep", "deep/out", "deep/out/new", "deep/out/newer"]
+        old = ["deep", "deep/out", "deep/out/old", "deep/out/older"] if there else []
+        assert found == new or (stopped and found == old), line
+        if not stopped:
+            break
+    assert line > 50
+
+
+# a handle that was just opened is closed when nobody holds it any more
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("there", [True, False])
+def test_an_interruption_at_any_line_leaves_the_old_file_or_the_new(there: bool, tmp_path: Path) -> None:
+    for line in count(1):
+        target = tmp_path / str(line) / "f"
+        target.parent.mkdir()
+        if there:
+            target.write_bytes(b"old")
+        stopped = interrupted_at(line, lambda: write_file(target, b"new"))  # noqa: B023  called at once
+        found = {path.name: path.read_bytes() for path in target.parent.iterdir()}
+        assert found == {"f": b"new"} or (stopped and found == ({"f": b"old"} if there else {})), line
+        if not stopped:
+            break
+    assert line > 20

@@ -102,12 +102,6 @@ def test_the_same_checkpoint_gives_the_same_bytes(tmp_path: Path, bundle: Bundle
         assert file.read_bytes() == (tmp_path / "again" / file.name).read_bytes(), file.name
 
 
-def test_the_shipped_bundle_is_the_export_of_the_shipped_checkpoint(tmp_path: Path) -> None:
-    export_bundle(Checkpoint.load(shipped_checkpoint()), tmp_path / "again")
-    for file in sorted(shipped_bundle().iterdir()):
-        assert file.read_bytes() == (tmp_path / "again" / file.name).read_bytes(), file.name
-
-
 def test_what_ships_is_small() -> None:
     bundle = Bundle.load(shipped_bundle())
     assert bundle.info.files[TFLITE_INT8].bytes <= 150_000

@@ -12,7 +12,9 @@ from edge_mi.chain.chain import filter_segment
 from edge_mi.store import StoredRecord, StoreSource, write_store
 
 
-def heart_store(path: Path, *, records: int = 96, folds: int = 4) -> Path:
+def heart_store(
+    path: Path, *, records: int = 96, folds: int = 4, samples: int = 1000, gain: float = 1.0
+) -> Path:
     """Write the store; every third heart has an inferior infarct, folds go round."""
     rng = np.random.default_rng(0)
     design, stored, signals = signal_design(), [], []
@@ -26,7 +28,7 @@ def heart_store(path: Path, *, records: int = 96, folds: int = 4) -> Path:
             noise_mv=0.02,
             seed=i,
         )
-        signals.append(filter_segment(design, 100, heart.lead("I"))[None])
+        signals.append(gain * filter_segment(design, 100, heart.lead("I"))[None, :samples])
         stored.append(
             StoredRecord(
                 record_id=f"{i:05d}",
@@ -54,6 +56,6 @@ def heart_store(path: Path, *, records: int = 96, folds: int = 4) -> Path:
         leads=("I",),
         records=tuple(stored),
         signals_mv=signals,
-        samples_per_record=1000,
+        samples_per_record=samples,
     )
     return path

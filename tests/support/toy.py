@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
@@ -78,3 +79,16 @@ def with_weights(checkpoint: Checkpoint, layer: str, weight: np.ndarray) -> Chec
     """A copy with other weights in one layer."""
     bias = checkpoint.weights[layer][1]
     return replace(checkpoint, weights={**checkpoint.weights, layer: (weight, bias)})
+
+
+def export_toy(folder: Path, checkpoint: Checkpoint | None = None) -> list[str]:
+    """The words that export a toy checkpoint from `folder` to its `b`.
+
+    Random weights answer near their threshold, so decisions may differ as they like.
+    """
+    (checkpoint or toy_checkpoint()).save(folder / "toy.safetensors")
+    (folder / "limits.json").write_text(
+        '{"family_decisions": 1, "float_decisions": 1, "auroc_difference": 1}'
+    )
+    words = ["export", "--int8", str(folder / "toy.safetensors"), "--out", str(folder / "b")]
+    return [*words, "--limits", str(folder / "limits.json")]
