@@ -35,7 +35,7 @@ test: $(TEST)/.done
 $(TEST)/.done: pyproject.toml $(CONSTRAINTS) | python-fits
 	$(PYTHON) -m venv $(TEST)
 	$(TEST)/bin/python $(PIP) install torch==2.13.0
-	$(TEST)/bin/python $(PIP) install -c $(CONSTRAINTS) -e '.[tflite,onnx,ble,emulate,export,train,dev]'
+	$(TEST)/bin/python $(PIP) install -c $(CONSTRAINTS) -e '.[tflite,onnx,ble,emulate,export,tflm,train,dev]'
 	@touch $@
 
 # the tests against the built wheel, the built sdist, and at the end the checkout again

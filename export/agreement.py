@@ -20,6 +20,7 @@ from edge_mi.samples import FloatArray
 
 from .integer_model import run_integer_model
 from .quantise import QuantisedNet
+from .tflm import ABSENT, TflmRunner, tflm_installed
 
 Rule: TypeAlias = Literal["identical", "families", "float"]
 # what is compared, and what may differ
@@ -30,9 +31,17 @@ PAIRS: tuple[tuple[str, str, Rule], ...] = (
     ("litert", "litert-hops", "identical"),
     ("ort", "ort-hops", "identical"),
     ("litert-ref", "litert-ref-hops", "identical"),
+    ("litert-ref", "tflm", "identical"),
+    ("litert-ref-hops", "tflm-hops", "identical"),
     ("litert", "litert-ref", "families"),
     ("litert", "float", "float"),
 )
+_OPTIONAL = ("tflm", "tflm-hops")
+
+
+def not_compared() -> dict[str, str]:
+    """Pairs that are left out on this machine, and why."""
+    return {} if tflm_installed() else {f"{a}/{b}": ABSENT for a, b, _ in PAIRS if b in _OPTIONAL}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +87,7 @@ class PairAgreement:
 def measure_agreement(
     bundle: Bundle, net: QuantisedNet, runs: Sequence[FloatArray]
 ) -> dict[str, PairAgreement]:
-    """Run everything on `runs` and compare in pairs.
+    """Run everything on `runs` and compare in pairs, TFLM where it is installed.
 
     Each run is float64 (n, samples), millivolts: windows of one record that follow each other by a hop.
     """
@@ -88,8 +97,11 @@ def measure_agreement(
         "integers-fast": run_integer_model(net, whole, "fast"),
         "integers-reference": run_integer_model(net, whole, "reference"),
     }
-    with Progress(4, f"comparing {len(whole)} windows") as progress:
-        for runner in (LiteRtRunner(bundle), LiteRtRunner(bundle, reference=True), OrtRunner(bundle)):
+    runners: list[Runner] = [LiteRtRunner(bundle), LiteRtRunner(bundle, reference=True), OrtRunner(bundle)]
+    if tflm_installed():
+        runners.append(TflmRunner(bundle))
+    with Progress(len(runners) + 1, f"comparing {len(whole)} windows") as progress:
+        for runner in runners:
             outputs[runner.name] = _stack(runner.run(window) for window in whole)
             outputs[f"{runner.name}-hops"] = _hops(bundle, runner, quantised)
             progress.advance()
@@ -101,12 +113,15 @@ def measure_agreement(
         if b == "float"
         else _compare(bundle, outputs[a], outputs[b])
         for a, b, _ in PAIRS
+        if f"{a}/{b}" not in not_compared()
     }
 
 
 def enforce_agreement(pairs: dict[str, PairAgreement], limits: AgreementLimits) -> None:
     """Raise ExportDisagreement naming the first pair that is outside its limit."""
     for a, b, rule in PAIRS:
+        if b in _OPTIONAL and f"{a}/{b}" not in pairs:
+            continue
         pair = pairs[f"{a}/{b}"]
         if rule == "identical":
             if pair.identical != 1.0:

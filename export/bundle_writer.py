@@ -37,7 +37,7 @@ from edge_mi.runners.litert import LiteRtRunner
 from edge_mi.runners.ort import OrtRunner
 from edge_mi.samples import FloatArray
 
-from .agreement import AgreementLimits, PairAgreement, enforce_agreement, measure_agreement
+from .agreement import AgreementLimits, PairAgreement, enforce_agreement, measure_agreement, not_compared
 from .check_windows import check_windows
 from .defaults import DEFAULT_QUALITY, default_alarm
 from .golden import make_golden
@@ -45,16 +45,20 @@ from .int8_check import check_onnx_is_integer, check_tflite_is_integer
 from .layers import layer_table, report_layers
 from .onnx_writer import write_onnx_float, write_onnx_front, write_onnx_head, write_onnx_int8
 from .quantise import QuantisedNet, quantise
+from .target_report import TargetReport, report_target
+from .targets import Target
 from .tflite_writer import write_tflite, write_tflite_front, write_tflite_head
 
 
 @dataclass(frozen=True, slots=True)
 class ExportResult:
-    """What was written and what the checks found."""
+    """What was written and what the checks found; `not_compared`: pairs that could not be, and why."""
 
     bundle: Bundle
     agreement: dict[str, PairAgreement]
+    not_compared: dict[str, str]
     operators: dict[str, Counter[str]]
+    target: TargetReport | None
 
 
 def export_bundle(
@@ -65,17 +69,19 @@ def export_bundle(
     limits: AgreementLimits | None = None,
     extra_runs: Sequence[FloatArray] = (),
     metrics: tuple[Metric, ...] | None = None,
+    target: Target | None = None,
 ) -> ExportResult:
     """Write the bundle of `checkpoint` to the folder `out`, whole or not at all.
 
     extra_runs: each float64 (n, samples), millivolts, windows that follow each other by a hop, compared beside
-    the synthetic ones. metrics: figures that take the place of the checkpoint's. Raises ExportDisagreement,
-    with a table of the layers, where a check fails, OutputError where `out` exists (without `force`) or cannot
-    be written.
+    the synthetic ones. metrics: figures that take the place of the checkpoint's. Raises DoesNotFit where `target`
+    is too small, ExportDisagreement, with a table of the layers, where a check fails, OutputError where `out` exists
+    (without `force`) or cannot be written.
     """
     net = quantise(checkpoint)
     with new_folder(out, ours=(MODEL_JSON, *REQUIRED_FILES), force=force) as work:
         bundle, content, operators = write_unchecked(checkpoint, net, work, metrics)
+        fit = None if target is None else report_target(net, content, target)
         runs = [*check_windows(checkpoint.info.signal, net.spec), *extra_runs]
         try:
             _check_golden(bundle)
@@ -85,7 +91,7 @@ def export_bundle(
             few = np.stack([run[0] for run in runs[:: max(1, len(runs) // 8)]])
             layers = layer_table(report_layers(checkpoint, net, content, few))
             raise ExportDisagreement(str(exc), table=layers) from exc
-    return ExportResult(Bundle.load(out), agreement, operators)
+    return ExportResult(Bundle.load(out), agreement, not_compared(), operators, fit)
 
 
 def write_unchecked(

@@ -25,6 +25,7 @@ from edge_mi.store import WindowStore
 from .agreement import AgreementLimits
 from .bundle_writer import ExportResult, export_bundle, write_unchecked
 from .quantise import quantise
+from .targets import Target
 
 TASK = "mi_vs_all"
 
@@ -37,6 +38,7 @@ def export_measured(
     test_fold: int | None = None,
     force: bool = False,
     limits: AgreementLimits | None = None,
+    target: Target | None = None,
 ) -> ExportResult:
     """Write the bundle of `checkpoint` with ranges and figures from the store `data`.
 
@@ -74,7 +76,13 @@ def export_measured(
             f"{limits.auroc_difference:g} may differ; no bundle was written"
         )
     return export_bundle(
-        recalibrated, out, force=force, limits=limits, extra_runs=list(windows), metrics=metrics
+        recalibrated,
+        out,
+        force=force,
+        limits=limits,
+        extra_runs=list(windows),
+        metrics=metrics,
+        target=target,
     )
 
 

@@ -25,6 +25,7 @@ PACKAGES: Final = (
     ("onnx", "export", "edge-mi export"),
     ("flatbuffers", "export", "edge-mi export"),
     ("safetensors", "export", "checkpoints"),
+    ("tflite-micro", "tflm", "edge-mi export: TFLM compared, arenas measured (x86_64 only)"),
     ("torch", "train", "edge-mi train"),
     ("scipy", "train", "edge-mi train"),
 )

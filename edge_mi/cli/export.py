@@ -11,6 +11,7 @@ from typing import Any
 
 from edge_mi import strict
 from edge_mi.checkpoint import Checkpoint, Metric
+from edge_mi.cli.target_page import target_lines
 from edge_mi.errors import ConfigError, ExportDisagreement
 from edge_mi.shipped import shipped_checkpoint
 from edge_mi.terminal import table
@@ -50,6 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="JSON with family_decisions, float_decisions and auroc_difference (default: 0.005, 0.02, 0.005)",
     )
+    parser.add_argument(
+        "--target",
+        metavar="NAME",
+        help="refuse what does not fit and say what a decision costs: pi, nrf52840, esp32s3, stm32l4, rp2040 or generic",
+    )
     parser.add_argument("--force", action="store_true", help="replace the folder if it exists")
     parser.add_argument("--json", action="store_true", help="one JSON document as the last line")
 
@@ -62,14 +68,22 @@ def run(args: argparse.Namespace) -> int:
         checkpoint = checkpoint.with_hop(args.hop)
     writer: Any = import_module("edge_mi.export.bundle_writer")
     print(f"exporting {checkpoint.info.net.name} to {args.out}", file=sys.stderr)
-    limits = _limits(args.limits)
+    limits, target = _limits(args.limits), _target(args.target)
     try:
         if args.data is None:
-            result = writer.export_bundle(checkpoint, args.out, force=args.force, limits=limits)
+            result = writer.export_bundle(
+                checkpoint, args.out, force=args.force, limits=limits, target=target
+            )
         else:
             measured: Any = import_module("edge_mi.export.measured_export")
             result = measured.export_measured(
-                checkpoint, args.out, args.data, test_fold=args.test_fold, force=args.force, limits=limits
+                checkpoint,
+                args.out,
+                args.data,
+                test_fold=args.test_fold,
+                force=args.force,
+                limits=limits,
+                target=target,
             )
     except ExportDisagreement as exc:
         if exc.table is not None:
@@ -89,6 +103,10 @@ def _limits(path: Path | None) -> Any:
         raise ConfigError(f"cannot read {path}: {exc.strerror or exc}") from exc
     except (strict.DocumentError, UnicodeDecodeError) as exc:
         raise ConfigError(f"{path}: {exc}") from exc
+
+
+def _target(name: str | None) -> Any:
+    return None if name is None else import_module("edge_mi.export.targets").target_named(name)
 
 
 def _auroc(result: Any) -> dict[str, Any]:
@@ -120,6 +138,8 @@ def _document(result: Any) -> dict[str, Any]:
         "macs_window": info.net.macs_window,
         "macs_hop": info.net.macs_hop,
         "agreement": {name: strict.encode(pair) for name, pair in result.agreement.items()},
+        "not_compared": result.not_compared,
+        "target": None if result.target is None else strict.encode(result.target),
         "auroc": _auroc(result),
     }
 
@@ -158,6 +178,11 @@ def _page(result: Any) -> str:
         ),
         "",
     ]
+    if result.not_compared:
+        (reason,) = set(result.not_compared.values())
+        lines += [f"not compared: {', '.join(result.not_compared)}: {reason}", ""]
+    if document["target"] is not None:
+        lines += [*target_lines(document["target"]), ""]
     if auroc["int8"] is None and auroc["float"] is None:
         lines.append("AUROC: not known; the checkpoint carries none. Measure it with --data STORE.")
     else:
