@@ -62,10 +62,17 @@ def cv(args: argparse.Namespace, data: Path) -> int:
     """Cross-validate the recipe."""
     if args.seeds < 1:
         raise ConfigError(f"--seeds {args.seeds}; at least 1 network is needed")
+    if args.against == args.size:
+        raise ConfigError(f"--against {args.against} is the size that is cross-validated; name another")
     check_place(args.out)
-    command = f"edge-mi train cv --seeds {args.seeds}{_options(args)}"
+    against = "" if args.against is None else f" --against {args.against}"
     design = _design()
-    plan = Plan(seeds=tuple(range(args.seeds)), align=AlignConfig() if args.align else None, command=command)
+    plan = Plan(
+        seeds=tuple(range(args.seeds)),
+        align=AlignConfig() if args.align else None,
+        command=f"edge-mi train cv --seeds {args.seeds}{_options(args)}{against}",
+        against=None if args.against is None else SIZES[args.against],
+    )
     result = cross_validate(
         _opened_store(args, data, design), args.run, plan, Recipe(student=_student(args)), design
     )

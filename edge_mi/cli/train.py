@@ -55,6 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     cv.add_argument("--seeds", type=int, default=3, metavar="N", help="networks to average over (default: 3)")
     _add_size(cv)
     cv.add_argument(
+        "--against", choices=SIZES, help="train this size as well and measure the difference, in pairs"
+    )
+    cv.add_argument(
         "--align", action=argparse.BooleanOptionalAction, default=False, help="measure alignment as well"
     )
 
