@@ -25,6 +25,7 @@ from edge_mi.store import WindowStore
 from .agreement import AgreementLimits
 from .bundle_writer import ExportResult, export_bundle, write_unchecked
 from .quantise import quantise
+from .target_report import report_target
 from .targets import Target
 
 TASK = "mi_vs_all"
@@ -65,7 +66,10 @@ def export_measured(
     windows = _windows(store, rows, info.net.window_samples, info.net.hop_samples)
     # the figures go into the bundle, so the files that they are measured on are written first, and once more with them
     with tempfile.TemporaryDirectory(prefix="edge-mi-export-") as folder:
-        draft, _, _ = write_unchecked(recalibrated, quantise(recalibrated), Path(folder))
+        net = quantise(recalibrated)
+        draft, content, _ = write_unchecked(recalibrated, net, Path(folder))
+        if target is not None:  # what does not fit is not worth measuring
+            report_target(net, content, target)
         metrics = _measure(draft, store, rows, windows, data, fold)
     limits = limits or AgreementLimits()
     lost = next(metric for metric in metrics if metric.name == "auroc_int8_minus_float")
