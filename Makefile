@@ -8,7 +8,7 @@ PIP := -m pip --disable-pip-version-check -q
 
 RESULTS := benchmarks/results
 
-.PHONY: demo python-fits test package compat model figures bench-stream install-size clean
+.PHONY: demo python-fits test package compat model sizes figures bench-stream install-size clean
 
 demo: $(DEMO)/.done
 	@$(DEMO)/bin/python -m edge_mi.benchmarks.demo
@@ -35,7 +35,7 @@ test: $(TEST)/.done
 $(TEST)/.done: pyproject.toml $(CONSTRAINTS) | python-fits
 	$(PYTHON) -m venv $(TEST)
 	$(TEST)/bin/python $(PIP) install torch==2.13.0
-	$(TEST)/bin/python $(PIP) install -c $(CONSTRAINTS) -e '.[tflite,onnx,ble,emulate,export,sign,train,dev]'
+	$(TEST)/bin/python $(PIP) install -c $(CONSTRAINTS) -e '.[tflite,onnx,ble,emulate,export,sign,tflm,train,dev]'
 	@touch $@
 
 # the tests against the built wheel, the built sdist, and at the end the checkout again
@@ -52,6 +52,16 @@ model: $(TEST)/.done
 	$(TEST)/bin/edge-mi train quick --run runs/quick
 	$(TEST)/bin/edge-mi train cv --align --run runs/cv --out runs/cv.json
 	$(TEST)/bin/python -m edge_mi.benchmarks.ship runs/quick/model.safetensors --cross-validation runs/cv.json
+	$(TEST)/bin/python -m edge_mi.benchmarks.documents
+
+# PatchNet in its sizes, after `make model`, whose teachers and store it takes up: about 12 minutes on two cores
+sizes: $(TEST)/.done
+	@mkdir -p runs/sizes
+	@set -e; for size in 15k 50k 67k 100k; do \
+	  $(TEST)/bin/edge-mi train quick --size $$size --run runs/quick --out runs/sizes/$$size.safetensors; \
+	  against="--against 67k"; test $$size != 67k || against=; \
+	  $(TEST)/bin/edge-mi train cv --size $$size $$against --run runs/cv --out runs/sizes/$$size-cv.json; done
+	$(TEST)/bin/python -m edge_mi.benchmarks.sizes runs/sizes runs/quick/store-*
 	$(TEST)/bin/python -m edge_mi.benchmarks.documents
 
 # what the docs say of this machine

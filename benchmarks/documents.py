@@ -17,7 +17,10 @@ from edge_mi.checkpoint import Metric
 from edge_mi.errors import CheckFailed
 from edge_mi.figure_names import figure_name, question
 from edge_mi.files import write_file
+from edge_mi.netspec import SHIPPED_SIZE
 from edge_mi.notice import NOTICE
+
+from .pareto import pareto_svg
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 SHIPPED: Final = Path("edge_mi/shipped")
@@ -60,9 +63,9 @@ def check_documents(root: Path) -> None:
 def render_documents(root: Path) -> dict[Path, str]:
     """Path below `root` -> text of every generated document."""
     bundle = Bundle.load(root / SHIPPED / "bundle")
-    cv, latency, stream, install, startup = (
+    cv, latency, stream, install, startup, sizes = (
         _load(root / RESULTS / f"{name}.json")
-        for name in ("cross_validation", "latency", "stream", "install_size", "startup")
+        for name in ("cross_validation", "latency", "stream", "install_size", "startup", "sizes")
     )
     readme = (root / "README.md").read_text(encoding="utf-8")
     before, _, rest = readme.partition(BEGIN)
@@ -70,7 +73,11 @@ def render_documents(root: Path) -> dict[Path, str]:
     block = "\n".join([BEGIN, "", *_headline(bundle, cv), "", END])
     return {
         Path("README.md"): before + block + after,
-        Path("docs/figures.md"): "\n".join(_figures(bundle, cv, latency, stream, install, startup)) + "\n",
+        Path("docs/figures.md"): "\n".join(
+            [*_figures(bundle, cv, latency, stream, install, startup), *_sizes(sizes)]
+        )
+        + "\n",
+        Path("docs/sizes.svg"): pareto_svg(sizes),
         SHIPPED / "MODEL_CARD.md": "\n".join(_card(bundle, cv)) + "\n",
     }
 
@@ -198,6 +205,36 @@ def _figures(
     return lines
 
 
+def _sizes(document: Json) -> list[str]:
+    rows = document["sizes"]
+    auroc, lost = rows[0]["auroc"], rows[0]["int8_minus_float"]
+    intervals = [row["minus_shipped"]["interval"] for row in rows if row["minus_shipped"]]
+    apart = sum(low > 0 or high < 0 for low, high in intervals)
+    return [
+        "", "## Sizes of the network", "",
+        "The same kernels, strides, window and hop, with other widths. AUROC of MI against all others, float, cross-validated as above with "
+        f"{auroc['networks']} networks (n = {auroc['n']}, {auroc['n_positive']} with MI), and its difference to the size that ships, in pairs; int8 minus float on {lost['source']} "
+        f"(n = {lost['n']}, {lost['n_positive']} with MI). Arenas: {document['arena_source']}. Made by `{document['command']}`.", "",
+        *_table(
+            ["size", "parameters", "AUROC", "95 %", f"minus {SHIPPED_SIZE}", "95 %", "int8 minus float", "95 %", "model.int8.tflite, bytes", "arena, whole window", "arena, front", "arena, head", "MACs a window", "MACs a hop of 1 s"],
+            [
+                [
+                    f"{row['size']} (ships)" if row["size"] == SHIPPED_SIZE else row["size"], f"{row['parameters']:,}",
+                    f"{row['auroc']['value']:.3f}", _interval(row["auroc"]["interval"]),
+                    *_difference(row["minus_shipped"]),
+                    f"{row['int8_minus_float']['value']:+.4f}", _interval(row["int8_minus_float"]["interval"], signed=True),
+                    f"{row['tflite_bytes']:,}", *(f"{row['arena_bytes'][graph]:,}" for graph in ("whole", "front", "head")),
+                    f"{row['macs_window']:,}", f"{row['macs_hop']:,}",
+                ]
+                for row in rows
+            ],
+        ),
+        "", "![AUROC of each size against bytes, arena and MACs](sizes.svg)", "",
+        "Every difference to the size that ships has zero in its interval: these records do not tell the sizes apart."
+        if apart == 0 else f"{apart} of the sizes differ from the one that ships by more than chance explains (95 %).",
+    ]  # fmt: skip
+
+
 def _card(bundle: Bundle, cv: Json) -> list[str]:
     info = bundle.info
     data, point = info.provenance.data[0], bundle.operating_point()
@@ -256,6 +293,12 @@ def _card(bundle: Bundle, cv: Json) -> list[str]:
         f"{info.calibration.prevalence:.1%}, that of the records it was fitted on ({info.calibration.fitted_on}). Where infarctions are rarer, "
         f"the true probability is lower. Cross-validated expected calibration error: {ece['value']:.3f}, as the maps of the other groups give it.",
     ]
+
+
+def _difference(found: Json | None) -> list[str]:
+    return (
+        ["-", "-"] if found is None else [f"{found['value']:+.4f}", _interval(found["interval"], signed=True)]
+    )
 
 
 def _metric(metrics: Iterable[Metric], name: str, task: str, arithmetic: str) -> Metric:

@@ -15,6 +15,7 @@ EdgeMIError                exit code 2
 ├── MissingDependency      an optional package is needed and not installed
 └── CheckFailed            exit code 1: the work was done and a check on its result failed
     ├── ExportDisagreement runners that must agree do not
+    ├── DoesNotFit         a model needs more flash or RAM than its target allows
     └── GoldenMismatch     a runner does not reproduce the bundle's golden outputs
 
 Messages say what was found, what was expected and what to do.
@@ -97,6 +98,10 @@ class ExportDisagreement(CheckFailed):
     def __init__(self, message: str, *, table: str | None = None) -> None:
         super().__init__(message)
         self.table = table
+
+
+class DoesNotFit(CheckFailed):
+    """A model needs more flash or RAM than its target allows."""
 
 
 class GoldenMismatch(CheckFailed):

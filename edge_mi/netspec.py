@@ -205,6 +205,20 @@ def patchnet(
     )
 
 
-PATCHNET_S: Final = patchnet(
-    ((15, 2, 24), (9, 2, 32), (9, 5, 64), (5, 1, 64), (5, 1, 64)), name="patchnet-67k"
-)
+def _sized(name: str, channels: tuple[int, int, int, int, int]) -> NetSpec:
+    """One size of the family: the kernels and strides, so window, hop and receptive field, are those of all."""
+    layers = tuple(
+        (k, s, c) for (k, s), c in zip(((15, 2), (9, 2), (9, 5), (5, 1), (5, 1)), channels, strict=True)
+    )
+    return patchnet(layers, name=f"patchnet-{name}")
+
+
+PATCHNET_S: Final = _sized("67k", (24, 32, 64, 64, 64))
+# widths are multiples of four, which is what the kernels of a Cortex-M take at a time
+SIZES: Final = {
+    "15k": _sized("15k", (12, 16, 32, 28, 28)),
+    "50k": _sized("50k", (20, 28, 56, 56, 52)),
+    "67k": PATCHNET_S,
+    "100k": _sized("100k", (28, 40, 80, 76, 76)),
+}
+SHIPPED_SIZE: Final = "67k"

@@ -9,8 +9,9 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_mi.bundle import Bundle
+from edge_mi.bundle import C_HEADER, C_SOURCE, Bundle
 from edge_mi.errors import ExportDisagreement
+from edge_mi.firmware import Firmware, Rounding
 from edge_mi.frame_ring import FrameRing
 from edge_mi.progress import Progress
 from edge_mi.runners.base import Runner
@@ -18,8 +19,12 @@ from edge_mi.runners.litert import LiteRtRunner
 from edge_mi.runners.ort import OrtFloatRunner, OrtRunner
 from edge_mi.samples import FloatArray
 
+from .c_model import CModel, find_compiler
+from .c_writer import HEADER, SOURCE, write_c
+from .check_windows import SENSOR_HZ
 from .integer_model import run_integer_model
 from .quantise import QuantisedNet
+from .tflm import ABSENT, TflmRunner, tflm_installed
 
 Rule: TypeAlias = Literal["identical", "families", "float"]
 # what is compared, and what may differ
@@ -30,9 +35,24 @@ PAIRS: tuple[tuple[str, str, Rule], ...] = (
     ("litert", "litert-hops", "identical"),
     ("ort", "ort-hops", "identical"),
     ("litert-ref", "litert-ref-hops", "identical"),
+    ("litert-ref", "tflm", "identical"),
+    ("litert-ref-hops", "tflm-hops", "identical"),
+    ("litert-ref", "c-reference", "identical"),
+    ("litert", "c-fast", "identical"),
     ("litert", "litert-ref", "families"),
     ("litert", "float", "float"),
 )
+_C_CODE: dict[str, Rounding] = {"c-reference": 0, "c-fast": 2}
+
+
+def not_compared() -> dict[str, str]:
+    """Pairs that are left out on this machine, and why."""
+    absent: dict[str, str] = {}
+    if not tflm_installed():
+        absent |= dict.fromkeys(("tflm", "tflm-hops"), ABSENT)
+    if find_compiler() is None:
+        absent |= dict.fromkeys(_C_CODE, "no C compiler (cc, gcc, clang or $CC)")
+    return {f"{a}/{b}": absent[b] for a, b, _ in PAIRS if b in absent}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +98,7 @@ class PairAgreement:
 def measure_agreement(
     bundle: Bundle, net: QuantisedNet, runs: Sequence[FloatArray]
 ) -> dict[str, PairAgreement]:
-    """Run everything on `runs` and compare in pairs.
+    """Run everything on `runs` and compare in pairs, TFLM and C code where this machine can.
 
     Each run is float64 (n, samples), millivolts: windows of one record that follow each other by a hop.
     """
@@ -88,11 +108,16 @@ def measure_agreement(
         "integers-fast": run_integer_model(net, whole, "fast"),
         "integers-reference": run_integer_model(net, whole, "reference"),
     }
-    with Progress(4, f"comparing {len(whole)} windows") as progress:
-        for runner in (LiteRtRunner(bundle), LiteRtRunner(bundle, reference=True), OrtRunner(bundle)):
+    runners: list[Runner] = [LiteRtRunner(bundle), LiteRtRunner(bundle, reference=True), OrtRunner(bundle)]
+    if tflm_installed():
+        runners.append(TflmRunner(bundle))
+    with Progress(len(runners) + 2, f"comparing {len(whole)} windows") as progress:
+        for runner in runners:
             outputs[runner.name] = _stack(runner.run(window) for window in whole)
             outputs[f"{runner.name}-hops"] = _hops(bundle, runner, quantised)
             progress.advance()
+        outputs |= _c_outputs(bundle, net, quantised)
+        progress.advance()
         reference = OrtFloatRunner(bundle)
         logits = np.stack([reference.run(window.astype(np.float32)) for run in runs for window in run])
         progress.advance()
@@ -101,12 +126,16 @@ def measure_agreement(
         if b == "float"
         else _compare(bundle, outputs[a], outputs[b])
         for a, b, _ in PAIRS
+        if f"{a}/{b}" not in not_compared()
     }
 
 
 def enforce_agreement(pairs: dict[str, PairAgreement], limits: AgreementLimits) -> None:
     """Raise ExportDisagreement naming the first pair that is outside its limit."""
+    left_out = not_compared()
     for a, b, rule in PAIRS:
+        if f"{a}/{b}" in left_out:
+            continue
         pair = pairs[f"{a}/{b}"]
         if rule == "identical":
             if pair.identical != 1.0:
@@ -120,6 +149,25 @@ def enforce_agreement(pairs: dict[str, PairAgreement], limits: AgreementLimits) 
             raise ExportDisagreement(
                 f"{a}/{b}: {pair.worst_decisions:.2%} of decisions differ, at most {limit:.2%} may; no bundle was written"
             )
+
+
+def _c_outputs(
+    bundle: Bundle, net: QuantisedNet, runs: Sequence[NDArray[np.int8]]
+) -> dict[str, NDArray[np.int8]]:
+    """Logits of the C code in both roundings; the bundle's own code where it holds some."""
+    compiler, info, outputs = find_compiler(), bundle.info, {}
+    if compiler is None:
+        return {}
+    for name, rounding in _C_CODE.items():
+        if info.firmware is not None and info.firmware.rounding == rounding:
+            firmware = info.firmware
+            pair = {HEADER: bundle.content[C_HEADER], SOURCE: bundle.content[C_SOURCE]}
+        else:
+            firmware = Firmware(rate_hz=SENSOR_HZ, gain="1000", baseline=0, rounding=rounding)
+            pair = write_c(info, net, firmware, info.alarm, info.quality)
+        with CModel(pair, info.net, firmware, compiler) as model:
+            outputs[name] = np.concatenate([model.windows(run)[1] for run in runs])
+    return outputs
 
 
 def _stack(outputs: Iterable[NDArray[np.int8]]) -> NDArray[np.int8]:

@@ -45,7 +45,7 @@ from edge_mi.runners.ort import OrtRunner
 from edge_mi.samples import FloatArray
 from edge_mi.signature import SIGNATURE, SigningKey
 
-from .agreement import AgreementLimits, PairAgreement, enforce_agreement, measure_agreement
+from .agreement import AgreementLimits, PairAgreement, enforce_agreement, measure_agreement, not_compared
 from .c_check import check_firmware
 from .c_model import CModel, find_compiler
 from .c_writer import HEADER, SOURCE, write_c
@@ -56,17 +56,24 @@ from .int8_check import check_onnx_is_integer, check_tflite_is_integer
 from .layers import report_layers, report_table, run_layers
 from .onnx_writer import write_onnx_float, write_onnx_front, write_onnx_head, write_onnx_int8
 from .quantise import QuantisedNet, quantise
+from .target_report import TargetReport, report_target
+from .targets import Target
 from .tflite_writer import write_tflite, write_tflite_front, write_tflite_head
 from .tflm_writer import write_tflm
 
 
 @dataclass(frozen=True, slots=True)
 class ExportResult:
-    """What was written and what the checks found; c_decisions: compared with the C code, None without it."""
+    """What was written and what the checks found.
+
+    not_compared: pairs that could not be, and why. c_decisions: compared with the C code, None without it.
+    """
 
     bundle: Bundle
     agreement: dict[str, PairAgreement]
+    not_compared: dict[str, str]
     operators: dict[str, Counter[str]]
+    target: TargetReport | None
     c_decisions: int | None
 
 
@@ -95,14 +102,15 @@ def export_bundle(
     metrics: tuple[Metric, ...] | None = None,
     extras: Extras = NOTHING_MORE,
     sign: SigningKey | None = None,
+    target: Target | None = None,
 ) -> ExportResult:
     """Write the bundle of `checkpoint` to the folder `out`, whole or not at all.
 
     extra_runs: each float64 (n, samples), millivolts, windows that follow each other by a hop, compared beside
     the synthetic ones. metrics: figures that take the place of the checkpoint's. sign: key that
-    signs what passed the checks. Raises ExportDisagreement, with a table of the layers, where a check fails,
-    OutputError where `out` exists (without `force`) or cannot be written, ConfigError where C code is wanted that cannot
-    be had or checked here.
+    signs what passed the checks. Raises DoesNotFit where `target` is too small,
+    ExportDisagreement, with a table of the layers, where a check fails, OutputError where `out` exists (without `force`)
+    or cannot be written, ConfigError where C code is wanted that cannot be had or checked here.
     """
     net = quantise(checkpoint)
     compiler = find_compiler()
@@ -110,6 +118,7 @@ def export_bundle(
         raise ConfigError("no C compiler to check the C code with; install gcc or clang, or set CC")
     with new_folder(out, ours=(MODEL_JSON, SIGNATURE, *REQUIRED_FILES, *OPTIONAL_FILES), force=force) as work:
         bundle, content, operators = write_unchecked(checkpoint, net, work, metrics, extras)
+        fit = None if target is None else report_target(net, content, target)
         runs = [*check_windows(checkpoint.info.signal, net.spec), *extra_runs]
         try:
             _check_golden(bundle)
@@ -123,7 +132,7 @@ def export_bundle(
         if sign is not None:
             (work / SIGNATURE).write_bytes(sign.sign(bundle.document))
     written = Bundle.load(out, require_signed=None if sign is None else sign.public)
-    return ExportResult(written, agreement, operators, decisions)
+    return ExportResult(written, agreement, not_compared(), operators, fit, decisions)
 
 
 def write_unchecked(

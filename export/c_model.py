@@ -104,13 +104,21 @@ class CModel:
     ) -> None:
         self._folder.cleanup()
 
-    def window(self, window: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-        """Embedding int8 (features,) and logits int8 (K,) of a window int8 (n,), by layers that keep their state."""
-        values = np.ascontiguousarray(window)
-        embedding = np.empty(self.spec.features, dtype=np.int8)
-        logits = np.empty(len(self.spec.outputs), dtype=np.int8)
-        self._code.edge_mi_test_window(self._state, _pointer(values), _pointer(embedding), _pointer(logits))
-        return embedding, logits
+    def windows(self, windows: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+        """Embeddings int8 (n, features) and logits int8 (n, K) of windows int8 (n, samples) of one stream.
+
+        They follow each other by a hop, and only what is new is computed, as in the firmware.
+        """
+        hop = self.spec.hop_samples
+        embeddings = np.empty((len(windows), self.spec.features), dtype=np.int8)
+        logits = np.empty((len(windows), len(self.spec.outputs)), dtype=np.int8)
+        for i, window in enumerate(windows):
+            new = np.ascontiguousarray(window if i == 0 else window[-hop:])
+            self._code.edge_mi_test_network(
+                self._state, int(i == 0), _pointer(new), ctypes.c_size_t(len(new)),
+                _pointer(embeddings[i]), _pointer(logits[i]),
+            )  # fmt: skip
+        return embeddings, logits
 
     def filtered(self, codes: NDArray[np.int16]) -> NDArray[np.int32]:
         """A whole segment of codes int16 (n,) through the chain: int32 (m,), 2^-14 mV."""

@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from edge_mi.alarm import AlarmConfig
+from edge_mi.bundle import BundleInfo
 from edge_mi.checkpoint import Calibration, CheckpointInfo, OperatingPoint
 from edge_mi.firmware import Firmware
 from edge_mi.heartbeats import BEAT_AFTER_S, BEAT_BEFORE_S, BLOCK_S, ENERGY_S, REFRACTORY_S
@@ -34,7 +35,11 @@ _LINE = 110
 
 
 def write_c(
-    info: CheckpointInfo, net: QuantisedNet, firmware: Firmware, alarm: AlarmConfig, quality: QualityLimits
+    info: CheckpointInfo | BundleInfo,
+    net: QuantisedNet,
+    firmware: Firmware,
+    alarm: AlarmConfig,
+    quality: QualityLimits,
 ) -> dict[str, bytes]:
     """{name: content} of header and source. Raises ConfigError for a rate or gain that cannot be had exactly."""
     header = _template((HEADER,)).replace("@NOTICE@", _comment(NOTICE))
@@ -49,7 +54,9 @@ def _template(parts: tuple[str, ...]) -> str:
     return "\n".join((folder / part).read_text(encoding="ascii").rstrip("\n") for part in parts) + "\n"
 
 
-def _constants(info: CheckpointInfo, net: QuantisedNet, firmware: Firmware, alarm: AlarmConfig) -> str:
+def _constants(
+    info: CheckpointInfo | BundleInfo, net: QuantisedNet, firmware: Firmware, alarm: AlarmConfig
+) -> str:
     spec, signal, rate_hz = net.spec, info.signal, firmware.rate_hz
     resampler = _resampler(signal, rate_hz)
     points = {p.name: _positive_from(net, info.calibration, p) for p in info.operating_points}
@@ -87,7 +94,7 @@ def _constants(info: CheckpointInfo, net: QuantisedNet, firmware: Firmware, alar
 
 
 def _tables(
-    info: CheckpointInfo,
+    info: CheckpointInfo | BundleInfo,
     net: QuantisedNet,
     firmware: Firmware,
     alarm: AlarmConfig,
@@ -113,7 +120,7 @@ def _tables(
 
 
 def _numbers(
-    info: CheckpointInfo,
+    info: CheckpointInfo | BundleInfo,
     net: QuantisedNet,
     firmware: Firmware,
     alarm: AlarmConfig,

@@ -26,6 +26,8 @@ from .agreement import AgreementLimits
 from .bundle_writer import NOTHING_MORE, ExportResult, Extras, export_bundle, write_unchecked
 from .drafts import draft_folder
 from .quantise import quantise
+from .target_report import report_target
+from .targets import Target
 
 TASK = "mi_vs_all"
 
@@ -40,6 +42,7 @@ def export_measured(
     limits: AgreementLimits | None = None,
     extras: Extras = NOTHING_MORE,
     sign: SigningKey | None = None,
+    target: Target | None = None,
 ) -> ExportResult:
     """Write the bundle of `checkpoint` with ranges and figures from the store `data`.
 
@@ -66,7 +69,10 @@ def export_measured(
     windows = _windows(store, rows, info.net.window_samples, info.net.hop_samples)
     # the figures go into the bundle, so the files that they are measured on are written first, and once more with them
     with draft_folder() as folder:
-        draft, _, _ = write_unchecked(recalibrated, quantise(recalibrated), folder)
+        net = quantise(recalibrated)
+        draft, content, _ = write_unchecked(recalibrated, net, folder)
+        if target is not None:  # what does not fit is not worth measuring
+            report_target(net, content, target)
         metrics = _measure(draft, store, rows, windows, data, fold)
     limits = limits or AgreementLimits()
     lost = next(metric for metric in metrics if metric.name == "auroc_int8_minus_float")
@@ -85,6 +91,7 @@ def export_measured(
         metrics=metrics,
         extras=extras,
         sign=sign,
+        target=target,
     )
 
 

@@ -28,7 +28,15 @@ MAY_ENTER = {
 PACKAGES = {
     "edge_mi": {"numpy"},
     "edge_mi.train": {"numpy", "torch", "scipy", "safetensors"},
-    "edge_mi.export": {"numpy", "onnx", "onnxruntime", "ai_edge_litert", "flatbuffers", "safetensors"},
+    "edge_mi.export": {
+        "numpy",
+        "onnx",
+        "onnxruntime",
+        "ai_edge_litert",
+        "flatbuffers",
+        "safetensors",
+        "tflite_micro",
+    },
     "edge_mi.firmware_bridge": {"numpy", "bleak", "bumble"},
     "edge_mi.benchmarks": {"numpy"},
 }

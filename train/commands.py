@@ -12,11 +12,12 @@ from edge_mi import strict
 from edge_mi.checkpoint import Checkpoint
 from edge_mi.errors import ConfigError
 from edge_mi.files import check_place, write_file
+from edge_mi.netspec import SHIPPED_SIZE, SIZES
 from edge_mi.notice import NOTICE
 from edge_mi.signal_design import SignalDesign
 from edge_mi.terminal import table
 
-from .config import AlignConfig, Recipe
+from .config import AlignConfig, Recipe, StudentConfig
 from .crossvalidate import Plan, cross_validate
 from .filters import design_signal_chain
 from .ptbxl import build_store, store_name
@@ -40,15 +41,12 @@ def store(args: argparse.Namespace, data: Path) -> int:
 
 def quick(args: argparse.Namespace, data: Path) -> int:
     """Train, calibrate and measure one network."""
-    align = " --align" if args.align else ""
-    command = (
-        f"edge-mi train quick --folds {args.folds} --test-fold {args.test_fold} --seed {args.seed}{align}"
-    )
+    command = f"edge-mi train quick --folds {args.folds} --test-fold {args.test_fold} --seed {args.seed}{_options(args)}"
     folds = parse_folds(args.folds)
     if args.out is not None:
         check_place(args.out)
     plan = QuickRun(folds=folds, test_fold=args.test_fold, seed=args.seed, command=command)
-    recipe = Recipe(align=AlignConfig() if args.align else None)
+    recipe = Recipe(align=AlignConfig() if args.align else None, student=_student(args))
     design = _design()
     checkpoint = train_quick(_opened_store(args, data, design), args.run, plan, recipe, design)
     out = args.out or args.run / "model.safetensors"
@@ -64,11 +62,20 @@ def cv(args: argparse.Namespace, data: Path) -> int:
     """Cross-validate the recipe."""
     if args.seeds < 1:
         raise ConfigError(f"--seeds {args.seeds}; at least 1 network is needed")
+    if args.against == args.size:
+        raise ConfigError(f"--against {args.against} is the size that is cross-validated; name another")
     check_place(args.out)
-    command = f"edge-mi train cv --seeds {args.seeds}{' --align' if args.align else ''}"
+    against = "" if args.against is None else f" --against {args.against}"
     design = _design()
-    plan = Plan(seeds=tuple(range(args.seeds)), align=AlignConfig() if args.align else None, command=command)
-    result = cross_validate(_opened_store(args, data, design), args.run, plan, Recipe(), design)
+    plan = Plan(
+        seeds=tuple(range(args.seeds)),
+        align=AlignConfig() if args.align else None,
+        command=f"edge-mi train cv --seeds {args.seeds}{_options(args)}{against}",
+        against=None if args.against is None else SIZES[args.against],
+    )
+    result = cross_validate(
+        _opened_store(args, data, design), args.run, plan, Recipe(student=_student(args)), design
+    )
     write_file(args.out, strict.dumps(result).encode())
     rows = [
         [
@@ -85,6 +92,16 @@ def cv(args: argparse.Namespace, data: Path) -> int:
     print(table(rows, header=["subject", "figure", "task", "value", "sd", "95 %", "MI/n"]))
     print(f"\n{result.protocol}\nwritten: {args.out}")
     return 0
+
+
+def _student(args: argparse.Namespace) -> StudentConfig:
+    return StudentConfig(net=SIZES[args.size])
+
+
+def _options(args: argparse.Namespace) -> str:
+    """What differs from the defaults, as it was typed."""
+    size = "" if args.size == SHIPPED_SIZE else f" --size {args.size}"
+    return f"{size}{' --align' if args.align else ''}"
 
 
 def _design() -> SignalDesign:

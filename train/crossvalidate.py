@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_mi.metrics import auprc, auroc, brier, expected_calibration_error
+from edge_mi.netspec import NetSpec
 from edge_mi.signal_design import SignalDesign
 from edge_mi.store import WindowStore
 
@@ -73,11 +74,12 @@ class CrossValidation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Seeds of the students, whether to try alignment as well, and the held-out groups."""
+    """Seeds of the students, whether to try alignment as well, the held-out groups, and a network to compare with."""
 
     seeds: tuple[int, ...]
     align: AlignConfig | None
     command: str
+    against: NetSpec | None = None
     groups: tuple[Folds, ...] = CROSS_VALIDATION_GROUPS
     frames: tuple[int, ...] = FRAMES
     resamples: int = RESAMPLES
@@ -126,6 +128,13 @@ def cross_validate(
         aligned = _pool(parts, f"logits_{recipe.student.net.frames}", len(splits))
         figures += measure.subject("lead_i_aligned", aligned)
         figures += measure.difference("lead_i_aligned minus lead_i", aligned, own)
+    if plan.against is not None:
+        student, other = replace(recipe.student, net=plan.against), plan.against
+        parts = train_students(
+            run, replace(recipe, align=None, student=student), jobs, (*plan.frames, other.frames), other.name
+        )
+        name = f"{recipe.student.net.name} minus {other.name}"
+        figures += measure.difference(name, own, _pool(parts, f"logits_{other.frames}", len(splits)))
     figures += measure.rankings("teacher_12_leads", teachers)
     figures += measure.rankings("age_alone", [store.ages_years], known_age=True)
     for count in plan.frames:

@@ -26,6 +26,7 @@ PACKAGES: Final = (
     ("flatbuffers", "export", "edge-mi export"),
     ("safetensors", "export", "checkpoints"),
     ("cryptography", "sign", "signed bundles"),
+    ("tflite-micro", "tflm", "edge-mi export: TFLM compared, arenas measured (x86_64 only)"),
     ("torch", "train", "edge-mi train"),
     ("scipy", "train", "edge-mi train"),
 )

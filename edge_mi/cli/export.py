@@ -11,6 +11,7 @@ from typing import Any
 
 from edge_mi import strict
 from edge_mi.checkpoint import Checkpoint, Metric
+from edge_mi.cli.target_page import target_lines
 from edge_mi.errors import ConfigError, ExportDisagreement
 from edge_mi.firmware import Firmware
 from edge_mi.shipped import shipped_checkpoint
@@ -84,6 +85,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY",
         help=f"sign the bundle with this Ed25519 private key (PEM, PKCS 8): writes {SIGNATURE}",
     )
+    parser.add_argument(
+        "--target",
+        metavar="NAME",
+        help="refuse what does not fit and say what a decision costs: pi, nrf52840, esp32s3, stm32l4, rp2040 or generic",
+    )
     parser.add_argument("--force", action="store_true", help="replace the folder if it exists")
     parser.add_argument("--json", action="store_true", help="one JSON document as the last line")
 
@@ -97,12 +103,18 @@ def run(args: argparse.Namespace) -> int:
         checkpoint = checkpoint.with_hop(args.hop)
     writer: Any = import_module("edge_mi.export.bundle_writer")
     print(f"exporting {checkpoint.info.net.name} to {args.out}", file=sys.stderr)
-    limits = _limits(args.limits)
+    limits, target = _limits(args.limits), _target(args.target)
     extras = writer.Extras(_firmware(args, checkpoint), "tflm" in args.to, args.golden)
     try:
         if args.data is None:
             result = writer.export_bundle(
-                checkpoint, args.out, force=args.force, limits=limits, extras=extras, sign=sign
+                checkpoint,
+                args.out,
+                force=args.force,
+                limits=limits,
+                extras=extras,
+                target=target,
+                sign=sign,
             )
         else:
             measured: Any = import_module("edge_mi.export.measured_export")
@@ -115,6 +127,7 @@ def run(args: argparse.Namespace) -> int:
                 limits=limits,
                 extras=extras,
                 sign=sign,
+                target=target,
             )
     except ExportDisagreement as exc:
         if exc.table is not None:
@@ -170,6 +183,10 @@ def _limits(path: Path | None) -> Any:
         raise ConfigError(f"{path}: {exc}") from exc
 
 
+def _target(name: str | None) -> Any:
+    return None if name is None else import_module("edge_mi.export.targets").target_named(name)
+
+
 def _auroc(result: Any) -> dict[str, Any]:
     metrics: tuple[Metric, ...] = result.bundle.info.metrics
     chosen = {
@@ -199,6 +216,8 @@ def _document(result: Any) -> dict[str, Any]:
         "macs_window": info.net.macs_window,
         "macs_hop": info.net.macs_hop,
         "agreement": {name: strict.encode(pair) for name, pair in result.agreement.items()},
+        "not_compared": result.not_compared,
+        "target": None if result.target is None else strict.encode(result.target),
         "auroc": _auroc(result),
         "c_decisions": result.c_decisions,
     }
@@ -239,6 +258,13 @@ def _page(result: Any) -> str:
         ),
         "",
     ]
+    if result.not_compared:
+        for reason in dict.fromkeys(result.not_compared.values()):
+            left_out = [pair for pair, why in result.not_compared.items() if why == reason]
+            lines.append(f"not compared: {', '.join(left_out)}: {reason}")
+        lines.append("")
+    if document["target"] is not None:
+        lines += [*target_lines(document["target"]), ""]
     if auroc["int8"] is None and auroc["float"] is None:
         lines.append("AUROC: not known; the checkpoint carries none. Measure it with --data STORE.")
     else:

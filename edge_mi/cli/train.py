@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
+from edge_mi.netspec import SHIPPED_SIZE, SIZES
 from edge_mi.optional import require
 
 DATA_VARIABLE: Final = "EDGE_MI_DATA"
@@ -39,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--test-fold", type=int, default=9, metavar="N", help="fold to print figures for (default: 9)"
     )
     quick.add_argument("--seed", type=int, default=0)
+    _add_size(quick)
     quick.add_argument(
         "--align", action=argparse.BooleanOptionalAction, default=False,
         help="align with the 12-lead teacher first (default: no; it gains nothing on few records)",
@@ -51,8 +53,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--run", type=Path, default=Path("runs/cv"), metavar="DIR", help="finished parts (default: runs/cv)"
     )
     cv.add_argument("--seeds", type=int, default=3, metavar="N", help="networks to average over (default: 3)")
+    _add_size(cv)
+    cv.add_argument(
+        "--against", choices=SIZES, help="train this size as well and measure the difference, in pairs"
+    )
     cv.add_argument(
         "--align", action=argparse.BooleanOptionalAction, default=False, help="measure alignment as well"
+    )
+
+
+def _add_size(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--size",
+        choices=SIZES,
+        default=SHIPPED_SIZE,
+        help=f"parameters of the network (default: {SHIPPED_SIZE})",
     )
 
 

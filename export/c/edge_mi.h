@@ -130,8 +130,9 @@ int edge_mi_close(edge_mi_state *state);
 int edge_mi_next(edge_mi_state *state, edge_mi_decision *decision);
 
 #ifdef EDGE_MI_TESTING
-/* The network alone on one int8 window: frames by layers with state, as in the stream. */
-void edge_mi_test_window(edge_mi_state *state, const int8_t *window, int8_t *embedding, int8_t *logits);
+/* The network alone: what it says of the last window after these int8 samples; `first` forgets what came before. */
+void edge_mi_test_network(edge_mi_state *state, int first, const int8_t *samples, size_t n, int8_t *embedding,
+                          int8_t *logits);
 /* The chain alone: filtered samples in units of 2^-14 mV; returns how many. Ends the segment where `last` is set. */
 size_t edge_mi_test_filter(edge_mi_state *state, const int16_t *samples, size_t n, int last, int32_t *filtered);
 size_t edge_mi_test_state_bytes(void);

@@ -4,10 +4,10 @@ size_t edge_mi_test_state_bytes(void)
     return sizeof(edge_mi_state);
 }
 
-void edge_mi_test_window(edge_mi_state *s, const int8_t *window, int8_t *embedding, int8_t *logits)
+void edge_mi_test_network(edge_mi_state *s, int first, const int8_t *samples, size_t n, int8_t *embedding, int8_t *logits)
 {
-    network_reset(s);
-    for (size_t i = 0; i < EDGE_MI_WINDOW; i++) network_put(s, window[i]);
+    if (first) network_reset(s);
+    for (size_t i = 0; i < n; i++) network_put(s, samples[i]);
     network_head(s, embedding, logits);
 }
 

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from toy import toy_checkpoint
 
+from edge_mi.checkpoint import Checkpoint
 from edge_mi.float_model import calibration_order, measure_ranges, run_layers
-from edge_mi.netspec import MAX_PARAMETERS, PATCHNET_S, Conv, NetSpec, patchnet
+from edge_mi.netspec import MAX_PARAMETERS, PATCHNET_S, SHIPPED_SIZE, SIZES, Conv, NetSpec, patchnet
+from edge_mi.shipped import shipped_checkpoint
 
 
 def test_the_shipped_network_is_what_the_documents_say() -> None:
@@ -15,6 +17,22 @@ def test_the_shipped_network_is_what_the_documents_say() -> None:
     assert (PATCHNET_S.receptive_field, PATCHNET_S.total_stride, PATCHNET_S.frames) == (223, 20, 39)
     assert (PATCHNET_S.window_samples, PATCHNET_S.hop_samples) == (983, 100)
     assert PATCHNET_S.macs_window == 4_372_296
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_size_is_what_its_name_says_and_one_family(size: str) -> None:
+    net = SIZES[size]
+    assert net.name == f"patchnet-{size}"
+    assert net.parameters == pytest.approx(1000 * int(size.removesuffix("k")), rel=0.02)
+    assert net.parameters <= MAX_PARAMETERS
+    for shared in ("window_samples", "hop_samples", "receptive_field", "total_stride", "frames", "rate_hz"):
+        assert getattr(net, shared) == getattr(PATCHNET_S, shared)
+    assert all(conv.out_channels % 4 == 0 for conv in net.convs)
+
+
+def test_the_size_that_ships_is_the_shipped_network() -> None:
+    assert SIZES[SHIPPED_SIZE] is PATCHNET_S
+    assert Checkpoint.load(shipped_checkpoint()).info.net == PATCHNET_S
 
 
 def test_derived_sizes_are_those_of_the_arrays() -> None:

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from edge_mi.export import measured_export
 from edge_mi.export.agreement import AgreementLimits
 from edge_mi.export.measured_export import export_measured
+from edge_mi.export.targets import target_named
 from heart_store import heart_store
 
 from edge_mi.bundle import Bundle
 from edge_mi.checkpoint import Checkpoint
-from edge_mi.errors import ConfigError, ExportDisagreement, StoreError
+from edge_mi.errors import ConfigError, DoesNotFit, ExportDisagreement, StoreError
 from edge_mi.metrics import auroc
 from edge_mi.runners.choose import open_runner
 from edge_mi.shipped import shipped_checkpoint
@@ -65,6 +67,16 @@ def test_int8_that_costs_too_much_leaves_no_bundle(
             store,
             limits=AgreementLimits(float_decisions=1, auroc_difference=0),
         )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_does_not_fit_its_target_is_refused_before_it_is_measured(
+    tmp_path: Path, store: Path, checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measured_export, "_measure", lambda *_: pytest.fail("measured"))
+    small = replace(target_named("nrf52840"), flash_bytes=1 << 16)
+    with pytest.raises(DoesNotFit, match="patchnet-67k does not fit nrf52840"):
+        export_measured(checkpoint, tmp_path / "bundle", store, target=small)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from edge_mi.train import commands
+from edge_mi.train.config import Recipe
 
-from edge_mi.cli.main import main
+from edge_mi.cli.main import build_parser, main
+from edge_mi.signal_design import SignalDesign
 from edge_mi.store import WindowStore
 
 
@@ -36,6 +40,7 @@ def test_data_are_found_through_the_environment(
         (["quick", "--folds", "1-9"], "fold 9 is trained on"),
         (["quick", "--data", "nowhere"], "cannot be read"),
         (["cv", "--out", "x.json", "--seeds", "0"], "at least 1 network"),
+        (["cv", "--out", "x.json", "--size", "15k", "--against", "15k"], "name another"),
     ],
 )
 def test_a_wrong_request_is_one_line(
@@ -51,6 +56,44 @@ def test_a_wrong_request_is_one_line(
     assert message in error
     assert len(error.strip().splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+class Trained(Exception):
+    """Raised in place of hours of training, with what would have been trained."""
+
+
+@pytest.mark.parametrize(
+    ("words", "net", "against", "command"),
+    [
+        (["quick"], "patchnet-67k", None, "edge-mi train quick --folds 1-8 --test-fold 9 --seed 0"),
+        (["quick", "--size", "15k"], "patchnet-15k", None,
+         "edge-mi train quick --folds 1-8 --test-fold 9 --seed 0 --size 15k"),
+        (["cv", "--size", "100k", "--against", "67k"], "patchnet-100k", "patchnet-67k",
+         "edge-mi train cv --seeds 3 --size 100k --against 67k"),
+    ],
+)  # fmt: skip
+def test_the_size_that_is_asked_for_is_trained(
+    words: list[str],
+    net: str,
+    against: str | None,
+    command: str,
+    ptbxl: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def stop(store: Path, run: Path, plan: Any, recipe: Recipe, design: SignalDesign) -> None:
+        raise Trained(plan, recipe)
+
+    monkeypatch.setattr(commands, "train_quick", stop)
+    monkeypatch.setattr(commands, "cross_validate", stop)
+    paths = ["--data", str(ptbxl), "--run", str(tmp_path / "run"), "--out", str(tmp_path / "out")]
+    parser = build_parser("train")
+    args = parser.parse_args(["train", *words, *paths])
+    with pytest.raises(Trained) as caught:
+        (commands.cv if words[0] == "cv" else commands.quick)(args, ptbxl)
+    plan, recipe = caught.value.args
+    assert (recipe.student.net.name, plan.command) == (net, command)
+    assert getattr(getattr(plan, "against", None), "name", None) == against
 
 
 def test_too_few_records_are_refused_with_their_fold(

@@ -21,7 +21,14 @@ from edge_mi.store import WindowStore
 def result(
     toy_store: Path, tiny_recipe: Recipe, design: SignalDesign, tmp_path_factory: pytest.TempPathFactory
 ) -> CrossValidation:
-    plan = Plan(seeds=(0, 1), align=tiny_recipe.align, command="edge-mi train cv", frames=(11,), resamples=20)
+    plan = Plan(
+        seeds=(0, 1),
+        align=tiny_recipe.align,
+        command="edge-mi train cv",
+        against=replace(tiny_recipe.student.net, name="the-same"),
+        frames=(11,),
+        resamples=20,
+    )
     recipe = replace(tiny_recipe, align=None)
     return cross_validate(toy_store, tmp_path_factory.mktemp("cv"), plan, recipe, design, workers=1)
 
@@ -38,10 +45,16 @@ def test_all_subjects_are_measured(result: CrossValidation) -> None:
         "lead_i",
         "lead_i_aligned",
         "lead_i_aligned minus lead_i",
+        "tiny minus the-same",
         "teacher_12_leads",
         "age_alone",
         "lead_i with 11 frames minus 13",
     }
+
+
+def test_the_same_network_differs_by_nothing_from_itself(result: CrossValidation) -> None:
+    same = next(f for f in result.figures if f.subject == "tiny minus the-same")
+    assert (same.name, same.value, same.interval) == ("auroc_difference", 0.0, (0.0, 0.0))
 
 
 def test_the_document_can_be_read_back(result: CrossValidation) -> None:

@@ -1,0 +1,61 @@
+"""What `edge-mi export --target` prints: does it fit, what each layer costs, and what a decision would."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edge_mi.terminal import table
+
+
+def target_lines(target: dict[str, Any]) -> list[str]:
+    """The page of a target report, as its document says it."""
+    layers = [
+        [layer["name"], f"{layer['bytes']:,}", f"{layer['macs_window']:,}", f"{layer['macs_hop']:,}"]
+        for layer in target["layers"]
+    ]
+    graphs = [
+        [
+            graph["file"],
+            f"{graph['file_bytes']:,}",
+            "-" if graph["arena_bytes"] is None else f"{graph['arena_bytes']:,}",
+            f"{graph['activations_bytes']:,}",
+            graph["peak_layer"],
+        ]
+        for graph in target["graphs"]
+    ]
+    estimates = [
+        [
+            f"one {estimate['decision']}",
+            f"{estimate['macs']:,}",
+            _number(estimate["instructions"]),
+            _number(estimate["time_ms"]),
+            _number(estimate["energy_uj"]),
+        ]
+        for estimate in target["estimates"]
+    ]
+    clock = "" if target["clock_hz"] is None else f", {target['clock_hz'] / 1e6:g} MHz"
+    return [
+        f"target {target['name']}: {target['title']} ({target['core']}{clock})",
+        f"  flash {_budget(target['flash'])}",
+        f"  RAM   {_budget(target['ram'])}",
+        "",
+        table(layers, header=["layer", "bytes", "MACs a window", "MACs a hop"]),
+        "",
+        table(graphs, header=["graph", "bytes", "TFLM arena", "activations", "peak in"]),
+        f"arena: {target['arena_source']}",
+        "",
+        table(estimates, header=[target["estimates_are"], "MACs", "instructions", "ms", "uJ"]),
+        target["formula"],
+        *target["sources"],
+    ]
+
+
+def _budget(budget: dict[str, Any]) -> str:
+    needed = f"{budget['needed_bytes']:,} bytes ({budget['by']})"
+    if budget["allowed_bytes"] is None:
+        return f"{needed}, no limit"
+    return f"{needed} of {budget['allowed_bytes']:,} allowed ({budget['share']:.0%} of {budget['total_bytes']:,})"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:,}".removesuffix(".0")
