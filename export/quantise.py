@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from edge_mi.bundle import QuantParams
 from edge_mi.checkpoint import Checkpoint, Range
+from edge_mi.int8_grid import quant_params, weight_scales
 from edge_mi.netspec import NetSpec
-
-_BIAS_LIMIT = float(1 << 30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +56,6 @@ class QuantisedNet:
         return self.head.result
 
 
-def quant_params(span: Range) -> QuantParams:
-    """Scale and zero point that cover `span` and represent zero exactly."""
-    low, high = min(span.low, 0.0), max(span.high, 0.0)
-    scale = float(np.float32((high - low) / 255.0))
-    return QuantParams(scale=scale, zero_point=int(np.clip(round(-128 - low / scale), -128, 127)))
-
-
 def quantise(checkpoint: Checkpoint) -> QuantisedNet:
     """Quantise a checkpoint with the ranges that it carries."""
     spec, ranges = checkpoint.info.net, checkpoint.info.ranges.tensors
@@ -88,10 +80,7 @@ def _layer(
     source: QuantParams,
     result: QuantParams,
 ) -> QuantisedLayer:
-    largest = np.abs(weight.astype(np.float64)).reshape(len(weight), -1).max(axis=1)
-    # a channel that is all bias (or dead) still needs a scale on which its bias fits int32
-    floor = np.maximum(np.abs(bias.astype(np.float64)) / (source.scale * _BIAS_LIMIT), 1e-9)
-    weight_scale = np.maximum(largest / 127.0, floor).astype(np.float32)
+    weight_scale = weight_scales(weight, bias, source.scale)
     bias_scale = np.float32(source.scale) * weight_scale
     return QuantisedLayer(
         name=name,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from edge_mi.netspec import PATCHNET_S, NetSpec
+from edge_mi.range_search import DEFAULT, RangeMethod
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +93,12 @@ class StudentConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """Everything that decides the weights, apart from data, folds and seed; `align` is None to leave it out."""
+    """Everything that decides the weights and their ranges, apart from data, folds and seed.
+
+    align: None to leave it out. ranges: how activation ranges are chosen after training.
+    """
 
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     align: AlignConfig | None = None
     student: StudentConfig = field(default_factory=StudentConfig)
+    ranges: RangeMethod = DEFAULT

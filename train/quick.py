@@ -90,7 +90,7 @@ def train_quick(
         schema=ck.SCHEMA,
         net=recipe.student.net,
         signal=design,
-        ranges=calibration_ranges(store, rows, recipe.student.net, weights),
+        ranges=calibration_ranges(store, rows, recipe.student.net, weights, recipe.ranges),
         calibration=calibration,
         operating_points=operating_points(p, labels, crossfitted),
         default_operating_point=DEFAULT_POINT,

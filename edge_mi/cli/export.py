@@ -12,6 +12,7 @@ from typing import Any
 from edge_mi import strict
 from edge_mi.checkpoint import Checkpoint, Metric
 from edge_mi.errors import ConfigError, ExportDisagreement
+from edge_mi.range_search import METHODS
 from edge_mi.shipped import shipped_checkpoint
 from edge_mi.terminal import table
 
@@ -39,6 +40,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--test-fold", type=int, metavar="N", help="fold of the store to measure on (default: its last)"
     )
     parser.add_argument(
+        "--ranges", choices=METHODS,
+        help="with --data: how activation ranges are chosen (default: percentile, or those learned in training)",
+    )  # fmt: skip
+    parser.add_argument(
         "--hop",
         type=float,
         metavar="S",
@@ -57,6 +62,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if not args.int8:
         raise ConfigError("export writes int8 bundles: say so with --int8")
+    if args.ranges is not None and args.data is None:
+        raise ConfigError(
+            f"--ranges {args.ranges} needs records to measure on: give --data STORE, or leave it out to use the "
+            "checkpoint's ranges"
+        )
     checkpoint = Checkpoint.load(args.checkpoint if args.checkpoint is not None else shipped_checkpoint())
     if args.hop is not None:
         checkpoint = checkpoint.with_hop(args.hop)
@@ -69,7 +79,13 @@ def run(args: argparse.Namespace) -> int:
         else:
             measured: Any = import_module("edge_mi.export.measured_export")
             result = measured.export_measured(
-                checkpoint, args.out, args.data, test_fold=args.test_fold, force=args.force, limits=limits
+                checkpoint,
+                args.out,
+                args.data,
+                test_fold=args.test_fold,
+                ranges=args.ranges,
+                force=args.force,
+                limits=limits,
             )
     except ExportDisagreement as exc:
         if exc.table is not None:

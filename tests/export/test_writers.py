@@ -17,7 +17,7 @@ from edge_mi.export.int8_check import check_onnx_is_integer, check_tflite_is_int
 from edge_mi.export.integer_model import run_integer_model
 from edge_mi.export.layers import report_layers
 from edge_mi.export.onnx_writer import write_onnx_float, write_onnx_int8
-from edge_mi.export.quantise import QuantisedNet, quant_params, quantise
+from edge_mi.export.quantise import QuantisedNet, quantise
 from edge_mi.export.tflite_writer import write_tflite
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,6 +27,7 @@ from edge_mi.bundle import ONNX_INT8, TFLITE_INT8, Bundle
 from edge_mi.checkpoint import Checkpoint, Range
 from edge_mi.errors import BundleError, CheckFailed, ExportDisagreement, OutputError
 from edge_mi.float_model import run_layers
+from edge_mi.int8_grid import quant_params
 from edge_mi.netspec import patchnet
 from edge_mi.runners.choose import open_runner
 from edge_mi.runners.ort import OrtFloatRunner
