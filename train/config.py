@@ -92,6 +92,24 @@ class StudentConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QatConfig:
+    """Going on with a trained network in int8 arithmetic.
+
+    warmup: share of the epochs during which ranges follow the batches, before the scales are learned.
+    """
+
+    fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=10, learning_rate=3e-4, ema_decay=0.95))
+    warmup: float = 0.3
+
+    def __post_init__(self) -> None:
+        # an average over states before and after freezing would mix two kinds of scale
+        if not 0 < self.warmup <= self.fit.ema_from:
+            raise ValueError(
+                f"warmup must lie in (0, {self.fit.ema_from}], where averaging starts, found {self.warmup}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """Everything that decides the weights and their ranges, apart from data, folds and seed.
 
