@@ -52,9 +52,10 @@ class Codes:
 
 
 class ActivationRange(nn.Module):
-    """Scale and zero point of one tensor: followed, then frozen; from there on the scale may be learned.
+    """Scale and zero point of one tensor: followed, then frozen; from there on the scale is learned.
 
-    The scale of logits is not learned, and has a margin: what saturates there cannot be ranked.
+    Those of `logits` are followed to the end, with a margin, and not learned: what saturates there cannot be
+    ranked, and in training the logits wander.
     """
 
     low: Tensor
@@ -66,7 +67,7 @@ class ActivationRange(nn.Module):
 
     def __init__(self, *, logits: bool = False) -> None:
         super().__init__()
-        self._logits = logits
+        self.logits = logits
         self.register_buffer("low", torch.zeros((), dtype=torch.float64))
         self.register_buffer("high", torch.zeros((), dtype=torch.float64))
         self.register_buffer("seen", torch.tensor(False))
@@ -83,13 +84,13 @@ class ActivationRange(nn.Module):
         for kept, found in ((self.low, real.detach().amin()), (self.high, real.detach().amax())):
             kept.mul_(decay).add_(found.double(), alpha=1 - decay)
         self.seen.fill_(True)
-        params = quant_params(self._followed())
-        self.start.fill_(params.scale)
-        self.zero.fill_(params.zero_point)
+        self._adopt()
 
     def freeze(self) -> None:
         """End following: the zero point stays, the scale starts to be learned."""
-        self.frozen.fill_(True)
+        if not self.frozen:
+            self._adopt()  # the averaged extremes, where the state was averaged
+            self.frozen.fill_(True)
 
     def scale_and_zero(self) -> tuple[Tensor, int]:
         """Scale, float32 with its gradient, and zero point, as they are now."""
@@ -101,9 +102,14 @@ class ActivationRange(nn.Module):
         scale, zero_point = self.scale_and_zero()
         return QuantParams(scale=float(scale.detach()), zero_point=zero_point)
 
+    def _adopt(self) -> None:
+        params = quant_params(self._followed())
+        self.start.fill_(params.scale)
+        self.zero.fill_(params.zero_point)
+
     def _followed(self) -> Range:
         low, high = float(self.low), float(self.high)
-        if self._logits:
+        if self.logits:
             return head_range(low, high)
         low, high = min(low, 0.0), max(high, 0.0)
         return Range(low=low, high=max(high, low + _SMALLEST))
@@ -185,7 +191,7 @@ class FakeQuantNet(nn.Module):
             }
 
     def freeze(self) -> None:
-        """End following ranges."""
+        """End following ranges; to be called after training."""
         for each in self._ranges().values():
             each.freeze()
 
@@ -210,7 +216,9 @@ class FakeQuantNet(nn.Module):
         if not self.training:
             return
         if int(self.steps) == self._warmup_steps:
-            self.freeze()
+            for each in self._ranges().values():
+                if not each.logits:
+                    each.freeze()
         self.steps += 1
 
     def _quantise(self, real: Tensor) -> Codes:
