@@ -19,6 +19,10 @@ from edge_mi.figure_names import figure_name, question
 from edge_mi.files import write_file
 from edge_mi.notice import NOTICE
 
+from .markdown import interval as _interval
+from .markdown import table as _table
+from .quantisation_figures import quantisation_figures
+
 ROOT: Final = Path(__file__).resolve().parents[1]
 SHIPPED: Final = Path("edge_mi/shipped")
 RESULTS: Final = Path("benchmarks/results")
@@ -60,9 +64,9 @@ def check_documents(root: Path) -> None:
 def render_documents(root: Path) -> dict[Path, str]:
     """Path below `root` -> text of every generated document."""
     bundle = Bundle.load(root / SHIPPED / "bundle")
-    cv, latency, stream, install, startup = (
+    cv, latency, stream, install, startup, ranges, qat = (
         _load(root / RESULTS / f"{name}.json")
-        for name in ("cross_validation", "latency", "stream", "install_size", "startup")
+        for name in ("cross_validation", "latency", "stream", "install_size", "startup", "ranges", "qat")
     )
     readme = (root / "README.md").read_text(encoding="utf-8")
     before, _, rest = readme.partition(BEGIN)
@@ -70,7 +74,13 @@ def render_documents(root: Path) -> dict[Path, str]:
     block = "\n".join([BEGIN, "", *_headline(bundle, cv), "", END])
     return {
         Path("README.md"): before + block + after,
-        Path("docs/figures.md"): "\n".join(_figures(bundle, cv, latency, stream, install, startup)) + "\n",
+        Path("docs/figures.md"): "\n".join(
+            [
+                *_figures(bundle, cv, latency, stream, install, startup),
+                *quantisation_figures(ranges, qat),
+            ]
+        )
+        + "\n",
         SHIPPED / "MODEL_CARD.md": "\n".join(_card(bundle, cv)) + "\n",
     }
 
@@ -287,17 +297,6 @@ def _cv_row(subject: str, asked: str, figure: Json) -> list[str]:
         _interval(figure["interval"]),
         f"{figure['n_positive']} / {figure['n']}",
     ]
-
-
-def _interval(interval: tuple[float, float] | list[float] | None, *, signed: bool = False) -> str:
-    if interval is None:
-        return "-"
-    form = "+.4f" if signed else ".3f"
-    return f"{interval[0]:{form}} to {interval[1]:{form}}"
-
-
-def _table(header: list[str], rows: list[list[str]]) -> list[str]:
-    return [f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows)]
 
 
 def _load(path: Path) -> Json:

@@ -69,13 +69,14 @@ def qat(args: argparse.Namespace, data: Path) -> int:
     if args.epochs < 1:
         raise ConfigError(f"--epochs {args.epochs}; at least 1 is needed")
     plan = QuickRun(folds=parse_folds(args.folds), test_fold=args.test_fold, seed=args.seed, command=command)
-    out = args.out or args.run / "qat.safetensors"
-    check_place(out)
+    if args.out is not None:
+        check_place(args.out)
     checkpoint = Checkpoint.load(path)
     default = QatConfig()
     config = replace(default, fit=replace(default.fit, epochs=args.epochs))
     store_path = _opened_store(args, data, checkpoint.info.signal)
-    return _write(train_qat(checkpoint, store_path, args.run, plan, Recipe(), config), out, args)
+    learned = train_qat(checkpoint, store_path, args.run, plan, Recipe(), config)
+    return _write(learned, args.out or args.run / "qat.safetensors", args)
 
 
 def _write(checkpoint: Checkpoint, out: Path, args: argparse.Namespace) -> int:

@@ -306,6 +306,12 @@ def test_an_output_folder_that_may_not_be_written(tmp_path: Path, capsys: Output
         tmp_path.chmod(0o700)
 
 
+def test_ranges_need_records_to_be_measured_on(tmp_path: Path, capsys: Output) -> None:
+    words = ["export", "--int8", "--out", str(tmp_path / "b"), "--ranges", "mse"]
+    refused(words, capsys, message="--ranges mse needs records to measure on: give --data STORE")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_export_without_int8(tmp_path: Path, capsys: Output) -> None:
     refused(["export", "--out", str(tmp_path / "b")], capsys, message="--int8")
 
