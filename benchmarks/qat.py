@@ -3,7 +3,7 @@
 `python -m edge_mi.benchmarks.qat CHECKPOINT --run DIR --data STORE`: the checkpoint is one of
 `edge-mi train quick --folds 1-7 --test-fold 8 --run DIR`, so that it saw neither fold 8 nor 9. Everything trains on
 folds 1 to 7; learning rates are chosen on fold 8, for QAT and for float training each its own; fold 9 is only
-measured. A second network is the same function in float, written so that int8 is hard on it: one channel in eight
+measured. Two more networks are the same function in float, written so that int8 is hard on it: one channel in eight
 is made larger and its outgoing weights smaller (what Nagel et al., arXiv 1906.04721, undo).
 """
 
@@ -41,7 +41,10 @@ FOLDS: Final = tuple(range(1, 8))
 CHOICE_FOLD, TEST_FOLD = 8, 9
 LEARNING_RATES: Final = (1e-4, 3e-4, 1e-3)
 SEEDS: Final = (0, 1, 2)
-EVERY, FACTOR = 8, 32.0
+EVERY: Final = 8
+# 128 was added when 32 had been measured: the smallest power of two at which quantising after training fails on
+# fold 8 (AUROC .79 at 32, .76 at 64, .57 at 128)
+FACTORS: Final = (32, 128)
 COMMAND: Final = "make quantisation"
 ARMS: Final = ("trained", "trained further", "QAT")
 # int8 against its own float; QAT against what it replaces; what the additional epochs alone do
@@ -79,7 +82,12 @@ def compare_qat(checkpoint: Checkpoint, run: RunFolder) -> dict[str, Any]:
     soft = soft_labels(train_teachers(run, Recipe(), inner_splits(FOLDS), "12-lead teachers"))
     networks = {
         "as trained": checkpoint,
-        "unequal channels": Checkpoint(checkpoint.info, unequal_channels(spec, checkpoint.weights)),
+        **{
+            f"channels unequal by {factor}": Checkpoint(
+                checkpoint.info, unequal_channels(spec, checkpoint.weights, factor)
+            )
+            for factor in FACTORS
+        },
     }
     results = [_Network(name, start, run, soft).document() for name, start in networks.items()]
     rows = {fold: store.rows_of((fold,)) for fold in (CHOICE_FOLD, TEST_FOLD)}
@@ -90,7 +98,7 @@ def compare_qat(checkpoint: Checkpoint, run: RunFolder) -> dict[str, Any]:
         "epochs": QatConfig().fit.epochs,
         "learning_rates": LEARNING_RATES,
         "seeds": SEEDS,
-        "unequal": {"every": EVERY, "factor": FACTOR},
+        "unequal_channels": {"every": EVERY, "factors": FACTORS},
         "folds": {
             str(fold): {"n": len(at), "n_positive": int(store.labels[at].sum())} for fold, at in rows.items()
         },
@@ -99,14 +107,14 @@ def compare_qat(checkpoint: Checkpoint, run: RunFolder) -> dict[str, Any]:
     }
 
 
-def unequal_channels(spec: NetSpec, weights: Weights) -> Weights:
-    """The same function in float, bit for bit: FACTOR is a power of two, and a ReLU lets it pass."""
+def unequal_channels(spec: NetSpec, weights: Weights, factor: int) -> Weights:
+    """The same function in float, bit for bit: `factor` is a power of two, and a ReLU lets it pass."""
     changed = {layer: (weight.copy(), bias.copy()) for layer, (weight, bias) in weights.items()}
     for layer, following in zip(spec.layer_names, spec.layer_names[1:], strict=False):
         weight, bias = changed[layer]
-        weight[::EVERY] *= FACTOR
-        bias[::EVERY] *= FACTOR
-        changed[following][0][:, ::EVERY] /= FACTOR
+        weight[::EVERY] *= factor
+        bias[::EVERY] *= factor
+        changed[following][0][:, ::EVERY] /= factor
     return changed
 
 

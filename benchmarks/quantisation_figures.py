@@ -73,13 +73,19 @@ def _qat(result: Json) -> list[str]:
     counts = ", ".join(
         f"fold {fold}: n = {of['n']}, {of['n_positive']} with MI" for fold, of in result["folds"].items()
     )
-    unequal = result["unequal"]
+    gains = [d for _, fold, d in _replaced(result) if fold == "9" and d["interval"][0] > 0]
+    verdict = (
+        "On fold 9 no interval of QAT minus what it replaces lies above 0: nothing here gains by it."
+        if not gains
+        else f"On fold 9 {len(gains)} intervals of QAT minus what it replaces lie above 0."
+    )
     return [
         f"Training in int8 (`edge-mi train qat`) beside quantising after training, on a network trained on {result['trained']}. "
         f"*Trained further* gets the same {result['epochs']} epochs in float and is quantised after them, by percentiles as the "
         f"first; both are means over {len(result['seeds'])} seeds at the learning rate that was best on fold 8 of "
-        f"{', '.join(f'{rate:g}' for rate in result['learning_rates'])}; fold 9 decided nothing. *Unequal channels* is the "
-        f"same function in float with one channel in {unequal['every']} of each layer {unequal['factor']:g} times as large. "
+        f"{', '.join(f'{rate:g}' for rate in result['learning_rates'])}; fold 9 decided nothing. *Channels unequal* is the "
+        f"same function in float with one channel in {result['unequal_channels']['every']} of each layer so many times as large; "
+        f"{result['unequal_channels']['factors'][-1]} was added, for what it did on fold 8, when {result['unequal_channels']['factors'][0]} had been measured. "
         f"{counts}. Intervals: 95 %, bootstrap over patients, networks fixed. Made by `{result['command']}`.",
         "",
         *table(
@@ -97,6 +103,19 @@ def _qat(result: Json) -> list[str]:
         ),
         "",
         *table(["network", "fold", "AUROC of", "minus that of", "difference"], differences),
+        "",
+        verdict,
+    ]
+
+
+def _replaced(result: Json) -> list[tuple[str, str, Json]]:
+    """(network, fold, difference) of QAT and the int8 networks that it would take the place of."""
+    return [
+        (name, fold, d)
+        for name, network in result["networks"].items()
+        for fold, found in network["folds"].items()
+        for d in found["differences"]
+        if d["of"] == "QAT int8" and d["minus"] in ("trained int8", "trained further int8")
     ]
 
 
