@@ -72,10 +72,12 @@ def export_measured(
         found = calibration_ranges(store, others, info.net, checkpoint.weights, ranges or DEFAULT)
         recalibrated = Checkpoint(replace(info, ranges=found), checkpoint.weights)
     windows = _windows(store, rows, info.net.window_samples, info.net.hop_samples)
+    asked = f" --ranges {ranges}" if ranges is not None else ""
+    command = f"edge-mi export --int8 --data {shlex.quote(data.name)} --test-fold {fold}{asked}"
     # the figures go into the bundle, so the files that they are measured on are written first, and once more with them
     with tempfile.TemporaryDirectory(prefix="edge-mi-export-") as folder:
         draft, _, _ = write_unchecked(recalibrated, quantise(recalibrated), Path(folder))
-        metrics = _measure(draft, store, rows, windows, data, fold)
+        metrics = _measure(draft, store, rows, windows, fold, command)
     limits = limits or AgreementLimits()
     lost = next(metric for metric in metrics if metric.name == "auroc_int8_minus_float")
     if abs(lost.value) > limits.auroc_difference:
@@ -98,7 +100,7 @@ def _windows(store: WindowStore, rows: np.ndarray, samples: int, hop: int) -> Fl
 
 
 def _measure(
-    bundle: Bundle, store: WindowStore, rows: np.ndarray, windows: FloatArray, data: Path, fold: int
+    bundle: Bundle, store: WindowStore, rows: np.ndarray, windows: FloatArray, fold: int, command: str
 ) -> tuple[Metric, ...]:
     info = bundle.info
     runner, reference = open_runner(bundle), OrtFloatRunner(bundle)
@@ -123,7 +125,7 @@ def _measure(
             n=found.n,
             n_positive=found.n_positive,
             source=f"{store.manifest.source.name} fold {fold}, windows of the store",
-            command=f"edge-mi export --int8 --data {shlex.quote(data.name)} --test-fold {fold}",
+            command=command,
         )
 
     return (

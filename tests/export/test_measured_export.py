@@ -61,6 +61,7 @@ def test_ranges_are_chosen_as_asked(tmp_path: Path, store: Path, checkpoint: Che
     rows = opened.rows_of((1, 2, 3))
     windows = opened.signals_mv(rows)[:, : info.net.window_samples]
     assert info.ranges.method.startswith("minimum and maximum")
+    assert info.metrics[0].command == "edge-mi export --int8 --data store --test-fold 4 --ranges minmax"
     assert info.ranges.tensors["input"] == Range(low=float(windows.min()), high=float(windows.max()))
 
 
