@@ -20,7 +20,10 @@ from edge_mi.files import write_file
 from edge_mi.netspec import SHIPPED_SIZE
 from edge_mi.notice import NOTICE
 
+from .markdown import interval as _interval
+from .markdown import table as _table
 from .pareto import pareto_svg
+from .quantisation_figures import quantisation_figures
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 SHIPPED: Final = Path("edge_mi/shipped")
@@ -63,9 +66,18 @@ def check_documents(root: Path) -> None:
 def render_documents(root: Path) -> dict[Path, str]:
     """Path below `root` -> text of every generated document."""
     bundle = Bundle.load(root / SHIPPED / "bundle")
-    cv, latency, stream, install, startup, sizes = (
+    cv, latency, stream, install, startup, sizes, ranges, qat = (
         _load(root / RESULTS / f"{name}.json")
-        for name in ("cross_validation", "latency", "stream", "install_size", "startup", "sizes")
+        for name in (
+            "cross_validation",
+            "latency",
+            "stream",
+            "install_size",
+            "startup",
+            "sizes",
+            "ranges",
+            "qat",
+        )
     )
     readme = (root / "README.md").read_text(encoding="utf-8")
     before, _, rest = readme.partition(BEGIN)
@@ -74,7 +86,11 @@ def render_documents(root: Path) -> dict[Path, str]:
     return {
         Path("README.md"): before + block + after,
         Path("docs/figures.md"): "\n".join(
-            [*_figures(bundle, cv, latency, stream, install, startup), *_sizes(sizes)]
+            [
+                *_figures(bundle, cv, latency, stream, install, startup),
+                *_sizes(sizes),
+                *quantisation_figures(ranges, qat),
+            ]
         )
         + "\n",
         Path("docs/sizes.svg"): pareto_svg(sizes),
@@ -330,17 +346,6 @@ def _cv_row(subject: str, asked: str, figure: Json) -> list[str]:
         _interval(figure["interval"]),
         f"{figure['n_positive']} / {figure['n']}",
     ]
-
-
-def _interval(interval: tuple[float, float] | list[float] | None, *, signed: bool = False) -> str:
-    if interval is None:
-        return "-"
-    form = "+.4f" if signed else ".3f"
-    return f"{interval[0]:{form}} to {interval[1]:{form}}"
-
-
-def _table(header: list[str], rows: list[list[str]]) -> list[str]:
-    return [f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows)]
 
 
 def _load(path: Path) -> Json:

@@ -23,6 +23,7 @@ from edge_mi.signal_design import SignalDesign
 
 SCHEMA: Final = 1
 METADATA_KEY: Final = "edge_mi"
+LEARNED: Final = "qat-lsq"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,11 @@ class Ranges:
     method: str
     tensors: dict[str, Range]
     window_ids: tuple[str, ...]
+
+    @property
+    def learned(self) -> bool:
+        """Whether the ranges were trained together with the weights, so that others would not fit these."""
+        return self.method.startswith(LEARNED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 
 from edge_mi.checkpoint import Range, Ranges
 from edge_mi.netspec import NetSpec
+from edge_mi.range_search import DEFAULT, DESCRIPTIONS, RangeMethod, find_range, find_relu_range
 
 Weights = dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
 
-CLIP_PERCENT = 0.01
 HEAD_MARGIN = 0.25
-METHOD = f"percentiles {CLIP_PERCENT:g} and {100 - CLIP_PERCENT:g}; head: extremes with a margin of {HEAD_MARGIN:.0%}"
 MIN_WINDOWS = 64
 MAX_WINDOWS = 256
 
@@ -57,25 +56,33 @@ def _sums_in_order(views: NDArray[np.float64], weight: NDArray[np.float64]) -> N
 
 
 def measure_ranges(
-    spec: NetSpec, weights: Weights, windows_mv: NDArray[np.floating], ids: list[str]
+    spec: NetSpec,
+    weights: Weights,
+    windows_mv: NDArray[np.floating],
+    ids: list[str],
+    method: RangeMethod = DEFAULT,
 ) -> Ranges:
     """Activation ranges on calibration windows (n, samples), millivolts, named by `ids`.
 
-    The rare extremes are clipped: a code spent on them is a code less for every ST segment. The logits keep
+    The rare extremes may be clipped: a code spent on them is a code less for every ST segment. The logits keep
     theirs, with a margin, because what saturates there cannot be ranked. Raises ValueError for too few.
     """
     if len(windows_mv) < MIN_WINDOWS:
         raise ValueError(f"{len(windows_mv)} calibration windows, at least {MIN_WINDOWS} are needed")
     outputs = run_layers(spec, weights, windows_mv)
-    low, high = np.percentile(windows_mv, [CLIP_PERCENT, 100 - CLIP_PERCENT])
-    tensors = {"input": Range(low=float(low), high=float(high))}
+    tensors = {"input": find_range(windows_mv, method)}
     for conv in spec.convs:
-        top = float(np.percentile(outputs[conv.name], 100 - CLIP_PERCENT))
-        tensors[conv.name] = Range(low=0.0, high=max(top, 1e-6))
+        tensors[conv.name] = find_relu_range(outputs[conv.name], method)
     logits = outputs["head"]
-    margin = HEAD_MARGIN * max(float(np.ptp(logits)), 1e-3)
-    tensors["head"] = Range(low=float(logits.min()) - margin, high=float(logits.max()) + margin)
-    return Ranges(method=METHOD, tensors=tensors, window_ids=tuple(ids))
+    tensors["head"] = head_range(float(logits.min()), float(logits.max()))
+    described = f"{DESCRIPTIONS[method]}; head: extremes with a margin of {HEAD_MARGIN:.0%}"
+    return Ranges(method=described, tensors=tensors, window_ids=tuple(ids))
+
+
+def head_range(low: float, high: float) -> Range:
+    """The range of logits of which `low` and `high` were seen."""
+    margin = HEAD_MARGIN * max(high - low, 1e-3)
+    return Range(low=low - margin, high=high + margin)
 
 
 def calibration_order(ids: list[str]) -> list[int]:

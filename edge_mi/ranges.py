@@ -9,11 +9,16 @@ from edge_mi.checkpoint import Ranges
 from edge_mi.errors import StoreError
 from edge_mi.float_model import MAX_WINDOWS, MIN_WINDOWS, Weights, calibration_order, measure_ranges
 from edge_mi.netspec import NetSpec
+from edge_mi.range_search import DEFAULT, RangeMethod
 from edge_mi.store import WindowStore
 
 
 def calibration_ranges(
-    store: WindowStore, rows: NDArray[np.int64], spec: NetSpec, weights: Weights
+    store: WindowStore,
+    rows: NDArray[np.int64],
+    spec: NetSpec,
+    weights: Weights,
+    method: RangeMethod = DEFAULT,
 ) -> Ranges:
     """Ranges over the first windows of at most 256 of the records `rows`.
 
@@ -28,6 +33,6 @@ def calibration_ranges(
     if windows_mv.shape[1] < spec.window_samples:
         raise StoreError(f"records of {windows_mv.shape[1]} samples; a window has {spec.window_samples}")
     try:
-        return measure_ranges(spec, weights, windows_mv, [ids[i] for i in chosen])
+        return measure_ranges(spec, weights, windows_mv, [ids[i] for i in chosen], method)
     except ValueError as exc:
         raise StoreError(f"no activation ranges from {len(chosen)} records: {exc}") from exc

@@ -15,6 +15,7 @@ from edge_mi.checkpoint import Checkpoint, Metric
 from edge_mi.errors import ConfigError, ExportDisagreement, StoreError
 from edge_mi.metrics import Interval, bootstrap_auroc, bootstrap_auroc_difference
 from edge_mi.progress import Progress
+from edge_mi.range_search import DEFAULT, RangeMethod
 from edge_mi.ranges import calibration_ranges
 from edge_mi.runners.choose import open_runner
 from edge_mi.runners.ort import OrtFloatRunner
@@ -38,6 +39,7 @@ def export_measured(
     data: Path,
     *,
     test_fold: int | None = None,
+    ranges: RangeMethod | None = None,
     force: bool = False,
     limits: AgreementLimits | None = None,
     extras: Extras = NOTHING_MORE,
@@ -46,13 +48,19 @@ def export_measured(
 ) -> ExportResult:
     """Write the bundle of `checkpoint` with ranges and figures from the store `data`.
 
-    test_fold: measured on, and kept out of the ranges; the store's last by default. The calibration map and
-    the operating points stay the checkpoint's. Raises StoreError for a store of another filter or too small,
-    ConfigError for a fold that is not there or holds one class, ExportDisagreement where int8 costs more AUROC than
-    `limits` allow, and what `export_bundle` raises.
+    test_fold: measured on, and kept out of the ranges; the store's last by default. ranges: how they are chosen;
+    by percentiles by default, except that learned ranges stay. The calibration map and the operating points stay
+    the checkpoint's. Raises StoreError for a store of another filter or too small, ConfigError for a fold that is
+    not there or holds one class, or for `ranges` where they were learned, ExportDisagreement where int8 costs more
+    AUROC than `limits` allow, and what `export_bundle` raises.
     """
     store = WindowStore.open(data)
     info = checkpoint.info
+    if info.ranges.learned and ranges is not None:
+        raise ConfigError(
+            f"--ranges {ranges}; the ranges of this checkpoint were trained together with its weights "
+            f"({info.ranges.method}): leave --ranges out"
+        )
     store.check_filter(info.signal)
     folds = sorted(set(store.folds.tolist()))
     fold = folds[-1] if test_fold is None else test_fold
@@ -64,16 +72,21 @@ def export_measured(
         raise ConfigError(f"fold {fold} has {len(rows)} records of one class; choose another --test-fold")
     if not len(others):
         raise StoreError(f"the store has fold {fold} only; ranges need records of another")
-    ranges = calibration_ranges(store, others, info.net, checkpoint.weights)
-    recalibrated = Checkpoint(replace(info, ranges=ranges), checkpoint.weights)
+    if info.ranges.learned:
+        recalibrated = checkpoint
+    else:
+        found = calibration_ranges(store, others, info.net, checkpoint.weights, ranges or DEFAULT)
+        recalibrated = Checkpoint(replace(info, ranges=found), checkpoint.weights)
     windows = _windows(store, rows, info.net.window_samples, info.net.hop_samples)
+    asked = f" --ranges {ranges}" if ranges is not None else ""
+    command = f"edge-mi export --int8 --data {shlex.quote(data.name)} --test-fold {fold}{asked}"
     # the figures go into the bundle, so the files that they are measured on are written first, and once more with them
     with draft_folder() as folder:
         net = quantise(recalibrated)
         draft, content, _ = write_unchecked(recalibrated, net, folder)
         if target is not None:  # what does not fit is not worth measuring
             report_target(net, content, target)
-        metrics = _measure(draft, store, rows, windows, data, fold)
+        metrics = _measure(draft, store, rows, windows, fold, command)
     limits = limits or AgreementLimits()
     lost = next(metric for metric in metrics if metric.name == "auroc_int8_minus_float")
     if abs(lost.value) > limits.auroc_difference:
@@ -102,7 +115,7 @@ def _windows(store: WindowStore, rows: np.ndarray, samples: int, hop: int) -> Fl
 
 
 def _measure(
-    bundle: Bundle, store: WindowStore, rows: np.ndarray, windows: FloatArray, data: Path, fold: int
+    bundle: Bundle, store: WindowStore, rows: np.ndarray, windows: FloatArray, fold: int, command: str
 ) -> tuple[Metric, ...]:
     info = bundle.info
     runner, reference = open_runner(bundle), OrtFloatRunner(bundle)
@@ -127,7 +140,7 @@ def _measure(
             n=found.n,
             n_positive=found.n_positive,
             source=f"{store.manifest.source.name} fold {fold}, windows of the store",
-            command=f"edge-mi export --int8 --data {shlex.quote(data.name)} --test-fold {fold}",
+            command=command,
         )
 
     return (

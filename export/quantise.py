@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 from edge_mi.bundle import QuantParams
 from edge_mi.checkpoint import Checkpoint, Range
 from edge_mi.errors import CheckpointError
+from edge_mi.int8_grid import quant_params, weight_scales
 from edge_mi.netspec import NetSpec
 
-_BIAS_LIMIT = float(1 << 30)
-# steps in which float32 holds every product of two of them; what lies outside is no activation and no weight
-_STEP_LIMITS = (1e-12, 1e12)
 # XNNPACK opens no convolution that multiplies its sums by more
 _RATIO_LIMIT = 256.0
 
@@ -62,18 +60,6 @@ class QuantisedNet:
         return self.head.result
 
 
-def quant_params(span: Range) -> QuantParams:
-    """Scale and zero point that cover `span` and represent zero exactly.
-
-    Raises ValueError for a span that no step in float32 divides.
-    """
-    low, high = min(span.low, 0.0), max(span.high, 0.0)
-    if not _STEP_LIMITS[0] <= (high - low) / 255.0 <= _STEP_LIMITS[1]:
-        raise ValueError(f"a range of {span.low:g} to {span.high:g} cannot be divided into steps of int8")
-    scale = float(np.float32((high - low) / 255.0))
-    return QuantParams(scale=scale, zero_point=int(np.clip(round(-128 - low / scale), -128, 127)))
-
-
 def quantise(checkpoint: Checkpoint) -> QuantisedNet:
     """Quantise a checkpoint with the ranges that it carries.
 
@@ -113,15 +99,10 @@ def _layer(
     source: QuantParams,
     result: QuantParams,
 ) -> QuantisedLayer:
-    largest = np.abs(weight.astype(np.float64)).reshape(len(weight), -1).max(axis=1)
-    # a channel that is all bias (or dead) still needs a scale on which its bias fits int32
-    floor = np.maximum(np.abs(bias.astype(np.float64)) / (source.scale * _BIAS_LIMIT), 1e-9)
-    step = np.maximum(largest / 127.0, floor)
-    if step.max() > _STEP_LIMITS[1]:
-        raise CheckpointError(
-            f"layer {name}: weights or biases too large for integers (steps of {step.max():.1e}); the training run diverged"
-        )
-    weight_scale = step.astype(np.float32)
+    try:
+        weight_scale = weight_scales(weight, bias, source.scale)
+    except ValueError as exc:
+        raise CheckpointError(f"layer {name}: {exc}; the training run diverged") from exc
     bias_scale = np.float32(source.scale) * weight_scale
     ratio = float(bias_scale.max()) / result.scale
     if ratio >= _RATIO_LIMIT:

@@ -44,6 +44,7 @@ OUTSIDE = set().union(*PACKAGES.values()) | {"tflite_runtime", "tensorflow", "ra
 FUNCTIONAL_CORE = [
     "alarm", "chain/chain", "chain/polyphase", "decision", "detector", "heartbeats", "metrics", "netspec", "quality",
     "samples", "segment", "window", "synthetic", "float_model",
+    "int8_grid", "range_search",
 ]  # fmt: skip
 SHELL_MODULES = {
     "socket",

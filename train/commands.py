@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,14 +16,17 @@ from edge_mi.errors import ConfigError
 from edge_mi.files import check_place, write_file
 from edge_mi.netspec import SHIPPED_SIZE, SIZES
 from edge_mi.notice import NOTICE
+from edge_mi.shipped import shipped_checkpoint
 from edge_mi.signal_design import SignalDesign
 from edge_mi.terminal import table
 
-from .config import AlignConfig, Recipe, StudentConfig
+from .config import AlignConfig, QatConfig, Recipe, StudentConfig
 from .crossvalidate import Plan, cross_validate
 from .filters import design_signal_chain
+from .finish import QuickRun
 from .ptbxl import build_store, store_name
-from .quick import QuickRun, train_quick
+from .quantised import train_qat
+from .quick import train_quick
 from .splits import parse_folds
 
 MODEL_RATE_HZ: Final = 100
@@ -49,7 +54,30 @@ def quick(args: argparse.Namespace, data: Path) -> int:
     recipe = Recipe(align=AlignConfig() if args.align else None, student=_student(args))
     design = _design()
     checkpoint = train_quick(_opened_store(args, data, design), args.run, plan, recipe, design)
-    out = args.out or args.run / "model.safetensors"
+    return _write(checkpoint, args.out or args.run / "model.safetensors", args)
+
+
+def qat(args: argparse.Namespace, data: Path) -> int:
+    """Train a checkpoint further in int8 arithmetic."""
+    path = args.checkpoint or shipped_checkpoint()
+    command = (
+        f"edge-mi train qat {shlex.quote(path.name)} --folds {args.folds} --test-fold {args.test_fold} "
+        f"--seed {args.seed} --epochs {args.epochs}"
+    )
+    if args.epochs < 1:
+        raise ConfigError(f"--epochs {args.epochs}; at least 1 is needed")
+    plan = QuickRun(folds=parse_folds(args.folds), test_fold=args.test_fold, seed=args.seed, command=command)
+    if args.out is not None:
+        check_place(args.out)
+    checkpoint = Checkpoint.load(path)
+    default = QatConfig()
+    config = replace(default, fit=replace(default.fit, epochs=args.epochs))
+    store_path = _opened_store(args, data, checkpoint.info.signal)
+    learned = train_qat(checkpoint, store_path, args.run, plan, Recipe(), config)
+    return _write(learned, args.out or args.run / "qat.safetensors", args)
+
+
+def _write(checkpoint: Checkpoint, out: Path, args: argparse.Namespace) -> int:
     checkpoint.save(out)
     print(_page(checkpoint))
     print(f"\nwritten: {out}")

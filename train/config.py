@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from edge_mi.netspec import PATCHNET_S, NetSpec
+from edge_mi.range_search import DEFAULT, RangeMethod
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +92,31 @@ class StudentConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QatConfig:
+    """Going on with a trained network in int8 arithmetic; the learning rate was best on fold 8 of three.
+
+    warmup: share of the epochs during which ranges follow the batches, before the scales are learned.
+    """
+
+    fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=10, learning_rate=1e-3, ema_decay=0.95))
+    warmup: float = 0.3
+
+    def __post_init__(self) -> None:
+        # an average over states before and after freezing would mix two kinds of scale
+        if not 0 < self.warmup <= self.fit.ema_from:
+            raise ValueError(
+                f"warmup must lie in (0, {self.fit.ema_from}], where averaging starts, found {self.warmup}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """Everything that decides the weights, apart from data, folds and seed; `align` is None to leave it out."""
+    """Everything that decides the weights and their ranges, apart from data, folds and seed.
+
+    align: None to leave it out. ranges: how activation ranges are chosen after training.
+    """
 
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     align: AlignConfig | None = None
     student: StudentConfig = field(default_factory=StudentConfig)
+    ranges: RangeMethod = DEFAULT

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ ALL: Final = "mi_vs_all"
 # its resamples are larger than itself: the gaps that chance opens in a bin have no sign
 WITHOUT_INTERVAL: Final = frozenset({expected_calibration_error})
 
+Arithmetic: TypeAlias = Literal["float", "int8"]
 Statistic = Callable[[NDArray[np.int64], NDArray[np.float64]], float]
 
 
@@ -89,9 +90,10 @@ def evaluate(
     *,
     source: str,
     command: str,
+    arithmetic: Arithmetic = "float",
     resamples: int = RESAMPLES,
 ) -> tuple[Metric, ...]:
-    """Float figures of one network's `logits` (records,) on `rows`, with those of age alone.
+    """Figures of one network's `logits` (records,) in some arithmetic on `rows`, with those of age alone.
 
     Figures of probabilities are left out where `calibration` is None: a map is not judged on the records that
     it was fitted on.
@@ -104,7 +106,7 @@ def evaluate(
             Metric(
                 name=name,
                 task=task.name,
-                arithmetic="none" if name == "auroc_age_alone" else "float",
+                arithmetic="none" if name == "auroc_age_alone" else arithmetic,
                 value=result.value,
                 interval=result.interval,
                 n=len(task.rows),

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from edge_mi.store import WindowStore
 
 from .augment import SignalTable
 from .config import StudentConfig
+from .fake_quant import FakeQuantNet
 from .fit import fit, seed_torch
 from .parts import Arrays, Part
 from .patchnet import PatchNet
@@ -58,23 +59,14 @@ def train_student(
     """
     config = request.config
     rows, held_out = store.rows_of(request.train_folds), store.rows_of(request.predict_folds)
-    soft = torch.from_numpy(inputs[SOFT])
-    if not torch.isfinite(soft[torch.from_numpy(rows)]).all():
-        raise ValueError("a training record has no soft label")
-    signals = SignalTable(store, ("I",))
-    targets = make_targets(store, rows, config.task.code_min_records)
-    weight = targets.positive_weight(rows)
+    lesson = Lesson(store, rows, config, inputs[SOFT])
     seed_torch(request.seed)
-    net = PatchNet(config.net, targets.side_heads(), config.dropout)
+    net = PatchNet(config.net, lesson.side_heads, config.dropout)
     initial = {name: torch.from_numpy(value) for name, value in inputs.items() if name != SOFT}
     if initial:
         net.load_state_dict(initial, strict=False)
-
-    def loss_of(batch: Tensor) -> Tensor:
-        outputs = net(signals.augmented_mv(batch, config.augment))
-        return task_loss(outputs, targets, batch, config.task, positive_weight=weight, soft_logits=soft)
-
-    fit(net, rows, loss_of, config.fit, seed=request.seed, snapshot=snapshot)
+    fit(net, rows, lambda batch: lesson.loss(net, batch), config.fit, seed=request.seed, snapshot=snapshot)
+    signals = lesson.signals
     results: Arrays = {}
     for layer, (folded, bias) in net.folded_weights().items():
         results[f"{layer}.weight"], results[f"{layer}.bias"] = folded, bias
@@ -85,8 +77,43 @@ def train_student(
     return results
 
 
+class Lesson:
+    """What a network is taught on the records `rows`: random views of lead I, and the loss on them."""
+
+    def __init__(
+        self,
+        store: WindowStore,
+        rows: NDArray[np.int64],
+        config: StudentConfig,
+        soft_logits: NDArray[np.float32],
+    ) -> None:
+        self._config, self._soft = config, torch.from_numpy(soft_logits)
+        if not torch.isfinite(self._soft[torch.from_numpy(rows)]).all():
+            raise ValueError("a training record has no soft label")
+        self.signals = SignalTable(store, ("I",))
+        self._targets = make_targets(store, rows, config.task.code_min_records)
+        self._weight = self._targets.positive_weight(rows)
+
+    @property
+    def side_heads(self) -> dict[str, int]:
+        """Side head -> number of outputs."""
+        return self._targets.side_heads()
+
+    def loss(self, net: nn.Module, batch: Tensor) -> Tensor:
+        """Loss of `net` on the records `batch`."""
+        outputs = net(self.signals.augmented_mv(batch, self._config.augment))
+        return task_loss(
+            outputs,
+            self._targets,
+            batch,
+            self._config.task,
+            positive_weight=self._weight,
+            soft_logits=self._soft,
+        )
+
+
 def record_logits(
-    net: PatchNet, signals: SignalTable, rows: NDArray[np.int64], frames: int
+    net: PatchNet | FakeQuantNet, signals: SignalTable, rows: NDArray[np.int64], frames: int
 ) -> NDArray[np.float32]:
     """MI logits float32 (len(rows),): mean over the windows of `frames` frames that each record holds."""
     spec = net.spec

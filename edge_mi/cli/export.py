@@ -14,6 +14,7 @@ from edge_mi.checkpoint import Checkpoint, Metric
 from edge_mi.cli.target_page import target_lines
 from edge_mi.errors import ConfigError, ExportDisagreement
 from edge_mi.firmware import Firmware
+from edge_mi.range_search import METHODS
 from edge_mi.shipped import shipped_checkpoint
 from edge_mi.signature import SIGNATURE, SigningKey
 from edge_mi.terminal import table
@@ -41,6 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--test-fold", type=int, metavar="N", help="fold of the store to measure on (default: its last)"
     )
+    parser.add_argument(
+        "--ranges", choices=METHODS,
+        help="with --data: how activation ranges are chosen (default: percentile, or those learned in training)",
+    )  # fmt: skip
     parser.add_argument(
         "--hop",
         type=float,
@@ -98,6 +103,11 @@ def run(args: argparse.Namespace) -> int:
     if not args.int8:
         raise ConfigError("export writes int8 bundles: say so with --int8")
     sign = _signing_key(args.sign)
+    if args.ranges is not None and args.data is None:
+        raise ConfigError(
+            f"--ranges {args.ranges} needs records to measure on: give --data STORE, or leave it out to use the "
+            "checkpoint's ranges"
+        )
     checkpoint = Checkpoint.load(args.checkpoint if args.checkpoint is not None else shipped_checkpoint())
     if args.hop is not None:
         checkpoint = checkpoint.with_hop(args.hop)
@@ -123,6 +133,7 @@ def run(args: argparse.Namespace) -> int:
                 args.out,
                 args.data,
                 test_fold=args.test_fold,
+                ranges=args.ranges,
                 force=args.force,
                 limits=limits,
                 extras=extras,

@@ -24,28 +24,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     quick = verbs.add_parser(
         "quick", help="train, calibrate and measure one network (a few minutes; goes on after a kill)"
     )
-    _add_data(quick)
-    quick.add_argument(
-        "--out", type=Path, metavar="CHECKPOINT", help="file to write (default: RUN/model.safetensors)"
-    )
-    quick.add_argument(
-        "--run",
-        type=Path,
-        default=Path("runs/quick"),
-        metavar="DIR",
-        help="finished parts (default: runs/quick)",
-    )
-    quick.add_argument("--folds", default="1-8", help="folds to train on (default: 1-8)")
-    quick.add_argument(
-        "--test-fold", type=int, default=9, metavar="N", help="fold to print figures for (default: 9)"
-    )
-    quick.add_argument("--seed", type=int, default=0)
+    _add_run(quick, "RUN/model.safetensors")
     _add_size(quick)
     quick.add_argument(
         "--align", action=argparse.BooleanOptionalAction, default=False,
         help="align with the 12-lead teacher first (default: no; it gains nothing on few records)",
     )  # fmt: skip
-    quick.add_argument("--json", action="store_true", help="one JSON document as the last line")
+    qat = verbs.add_parser(
+        "qat", help="train a checkpoint further in int8 arithmetic, ranges included (goes on after a kill)"
+    )
+    qat.add_argument(
+        "checkpoint",
+        nargs="?",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="checkpoint (default: the one that ships)",
+    )
+    _add_run(qat, "RUN/qat.safetensors")
+    qat.add_argument("--epochs", type=int, default=10, metavar="N", help="epochs to add (default: 10)")
     cv = verbs.add_parser("cv", help="cross-validate the recipe on folds 1-9")
     _add_data(cv)
     cv.add_argument("--out", type=Path, required=True, metavar="RESULTS", help="JSON file to write")
@@ -71,6 +67,25 @@ def _add_size(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_run(parser: argparse.ArgumentParser, out: str) -> None:
+    """What the two verbs share that make a checkpoint."""
+    _add_data(parser)
+    parser.add_argument("--out", type=Path, metavar="CHECKPOINT", help=f"file to write (default: {out})")
+    parser.add_argument(
+        "--run",
+        type=Path,
+        default=Path("runs/quick"),
+        metavar="DIR",
+        help="finished parts (default: runs/quick)",
+    )
+    parser.add_argument("--folds", default="1-8", help="folds to train on (default: 1-8)")
+    parser.add_argument(
+        "--test-fold", type=int, default=9, metavar="N", help="fold to print figures for (default: 9)"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", action="store_true", help="one JSON document as the last line")
+
+
 def _add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, metavar="DIR",
@@ -85,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     for module in ("torch", "scipy", "safetensors"):
         require(module, extra="train")
     commands: Any = import_module("edge_mi.train.commands")
-    verbs = {"store": commands.store, "quick": commands.quick, "cv": commands.cv}
+    verbs = {"store": commands.store, "quick": commands.quick, "qat": commands.qat, "cv": commands.cv}
     return int(verbs[args.verb](args, args.data or ptbxl_folder()))
 
 

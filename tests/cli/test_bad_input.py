@@ -297,6 +297,12 @@ def test_force_never_takes_a_folder_of_other_things(tmp_path: Path, capsys: Outp
     assert (tmp_path / "b" / "notes.txt").read_text() == "mine"
 
 
+def test_ranges_need_records_to_be_measured_on(tmp_path: Path, capsys: Output) -> None:
+    words = ["export", "--int8", "--out", str(tmp_path / "b"), "--ranges", "mse"]
+    refused(words, capsys, message="--ranges mse needs records to measure on: give --data STORE")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_export_without_int8(tmp_path: Path, capsys: Output) -> None:
     refused(["export", "--out", str(tmp_path / "b")], capsys, message="--int8")
 

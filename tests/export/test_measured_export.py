@@ -14,7 +14,7 @@ from edge_mi.export.targets import target_named
 from heart_store import heart_store
 
 from edge_mi.bundle import Bundle
-from edge_mi.checkpoint import Checkpoint
+from edge_mi.checkpoint import Checkpoint, Range
 from edge_mi.errors import ConfigError, DoesNotFit, ExportDisagreement, StoreError
 from edge_mi.metrics import auroc
 from edge_mi.runners.choose import open_runner
@@ -55,6 +55,16 @@ def test_figures_and_ranges_are_those_of_the_store(
     outputs = [runner.run(info.input.quantise(s))[0] for s in signals]
     assert int8.value == pytest.approx(auroc(opened.labels[rows], outputs))
     assert "fold 4" in int8.source
+
+
+def test_ranges_are_chosen_as_asked(tmp_path: Path, store: Path, checkpoint: Checkpoint) -> None:
+    info = export_measured(checkpoint, tmp_path / "bundle", store, ranges="minmax", limits=LOOSE).bundle.info
+    opened = WindowStore.open(store)
+    rows = opened.rows_of((1, 2, 3))
+    windows = opened.signals_mv(rows)[:, : info.net.window_samples]
+    assert info.ranges.method.startswith("minimum and maximum")
+    assert info.metrics[0].command == "edge-mi export --int8 --data store --test-fold 4 --ranges minmax"
+    assert info.ranges.tensors["input"] == Range(low=float(windows.min()), high=float(windows.max()))
 
 
 def test_int8_that_costs_too_much_leaves_no_bundle(

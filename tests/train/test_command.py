@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from edge_mi.train import commands
 from edge_mi.train.config import Recipe
+from edge_mi.train.finish import QuickRun
+from edge_mi.train.quick import train_quick
 
+from edge_mi.checkpoint import Checkpoint
 from edge_mi.cli.main import build_parser, main
 from edge_mi.signal_design import SignalDesign
 from edge_mi.store import WindowStore
@@ -39,6 +44,10 @@ def test_data_are_found_through_the_environment(
         (["quick", "--test-fold", "10"], "fold 10 is kept"),
         (["quick", "--folds", "1-9"], "fold 9 is trained on"),
         (["quick", "--data", "nowhere"], "cannot be read"),
+        (["qat", "--folds", "1-9"], "fold 9 is trained on"),
+        (["qat", "--epochs", "0"], "--epochs 0; at least 1"),
+        (["qat", "nothing.safetensors"], "nothing.safetensors: no such checkpoint"),
+        (["qat", "--out", "nowhere/qat.safetensors"], "there is no folder nowhere"),
         (["cv", "--out", "x.json", "--seeds", "0"], "at least 1 network"),
         (["cv", "--out", "x.json", "--size", "15k", "--against", "15k"], "name another"),
     ],
@@ -94,6 +103,32 @@ def test_the_size_that_is_asked_for_is_trained(
     plan, recipe = caught.value.args
     assert (recipe.student.net.name, plan.command) == (net, command)
     assert getattr(getattr(plan, "against", None), "name", None) == against
+
+
+def test_qat_writes_a_checkpoint_whose_ranges_were_learned(
+    toy_store: Path,
+    tiny_recipe: Recipe,
+    design: SignalDesign,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    recipe = replace(tiny_recipe, align=None)
+    monkeypatch.setattr(commands, "Recipe", lambda: recipe)
+    plan = QuickRun(
+        folds=tuple(range(1, 9)), test_fold=9, seed=0, command="edge-mi train quick", resamples=20
+    )
+    run = tmp_path / "run"
+    train_quick(toy_store, run, plan, recipe, design, workers=1).save(run / "model.safetensors")
+    words = ["train", "qat", str(run / "model.safetensors"), "--run", str(run), "--data", str(toy_store)]
+    assert main([*words, "--epochs", "2", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out.splitlines()[-1])
+    info = Checkpoint.load(run / "qat.safetensors").info
+    assert document["checkpoint"] == str(run / "qat.safetensors")
+    assert info.ranges.learned
+    assert info.provenance.command == (
+        "edge-mi train qat model.safetensors --folds 1-8 --test-fold 9 --seed 0 --epochs 2"
+    )
 
 
 def test_too_few_records_are_refused_with_their_fold(

@@ -1,0 +1,138 @@
+"""From a trained network to its checkpoint: calibration, operating points and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_mi import checkpoint as ck
+from edge_mi.errors import ConfigError, StoreError
+from edge_mi.float_model import Weights
+from edge_mi.netspec import NetSpec
+from edge_mi.signal_design import SignalDesign
+from edge_mi.store import WindowStore
+
+from .bootstrap import RESAMPLES
+from .calibrate import DEFAULT_POINT, fit_platt, operating_points, probabilities
+from .evaluate import Arithmetic, evaluate
+from .provenance import commit, versions
+from .splits import Folds, check_folds
+
+Logits: TypeAlias = NDArray[np.floating]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuickRun:
+    """Folds to train on, one fold to print figures for, and the seed; `command` goes into the checkpoint."""
+
+    folds: Folds
+    test_fold: int
+    seed: int
+    command: str
+    resamples: int = RESAMPLES
+
+    def __post_init__(self) -> None:
+        check_folds((*self.folds, self.test_fold))
+        if self.test_fold in self.folds:
+            raise ConfigError(f"fold {self.test_fold} is trained on; a test fold must be another")
+
+    def check_store(self, store: WindowStore, design: SignalDesign) -> None:
+        """Raises StoreError where the store is of another design or has no record in a fold."""
+        store.check_filter(design)
+        for fold in (*self.folds, self.test_fold):
+            if len(store.rows_of((fold,))) == 0:
+                raise StoreError(f"the store has no record of fold {fold}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """A network with what is needed to judge it: logits (records,), NaN where it did not predict.
+
+    tested: on the test fold, in each arithmetic, the device's first. out_of_fold: on the training folds, of
+    networks cross-fitted in the arithmetic of the device, or in float where that is decided after training.
+    """
+
+    net: NetSpec
+    weights: Weights
+    ranges: ck.Ranges
+    tested: tuple[tuple[Arithmetic, Logits], ...]
+    out_of_fold: Logits
+
+
+def finish(
+    store: WindowStore,
+    quick: QuickRun,
+    design: SignalDesign,
+    trained: Trained,
+    earlier: tuple[ck.DataSource, ...] = (),
+) -> ck.Checkpoint:
+    """The checkpoint of a network; the test fold is only measured. earlier: data that its weights saw before."""
+    rows, test = store.rows_of(quick.folds), store.rows_of((quick.test_fold,))
+    name = store.manifest.source.name
+    trained_on = f"{name}, folds {_span(quick.folds)}, {len(rows)} records"
+    crossfitted = f"{trained_on}, out-of-fold logits of cross-fitted networks"
+    labels, logits = store.labels[rows], trained.out_of_fold[rows]
+    calibration = fit_platt(logits, labels, crossfitted)
+    metrics: tuple[ck.Metric, ...] = ()
+    for arithmetic, tested in trained.tested:
+        metrics += evaluate(
+            store, test, tested, calibration, arithmetic=arithmetic,
+            source=f"{name} fold {quick.test_fold}, whole records from the window store",
+            command=quick.command, resamples=quick.resamples,
+        )  # fmt: skip
+    metrics += evaluate(
+        store, rows, trained.out_of_fold, None, arithmetic=trained.tested[0][0], source=crossfitted,
+        command=quick.command, resamples=quick.resamples,
+    )  # fmt: skip
+    info = ck.CheckpointInfo(
+        schema=ck.SCHEMA,
+        net=trained.net,
+        signal=design,
+        ranges=trained.ranges,
+        calibration=calibration,
+        operating_points=operating_points(probabilities(calibration, logits), labels, crossfitted),
+        default_operating_point=DEFAULT_POINT,
+        metrics=metrics,
+        provenance=_provenance(store, rows, quick, earlier),
+    )
+    return ck.Checkpoint(info, trained.weights)
+
+
+def merge_folds(logits: Sequence[Logits]) -> Logits:
+    """One logit a record, float32 (records,), of networks that each predicted other records; NaN where none did."""
+    merged = np.full(len(logits[0]), np.nan, dtype=np.float32)
+    for each in logits:
+        merged = np.where(np.isfinite(each), each, merged)
+    return merged
+
+
+def _provenance(
+    store: WindowStore, rows: NDArray[np.int64], quick: QuickRun, earlier: tuple[ck.DataSource, ...]
+) -> ck.Provenance:
+    source = store.manifest.source
+    data = ck.DataSource(
+        name=source.name,
+        version=source.version,
+        licence=source.licence,
+        records=len(rows),
+        patients=len(set(store.patients[rows])),
+        selection=f"folds {_span(quick.folds)} of: {source.selection}",
+    )
+    return ck.Provenance(
+        data=tuple(dict.fromkeys((data, *earlier))),
+        labels=source.label_rule,
+        command=quick.command,
+        commit=commit(),
+        seed=quick.seed,
+        versions=versions(),
+    )
+
+
+def _span(folds: Folds) -> str:
+    if len(folds) > 1 and folds == tuple(range(folds[0], folds[-1] + 1)):
+        return f"{folds[0]}-{folds[-1]}"
+    return ",".join(map(str, folds))

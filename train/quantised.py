@@ -1,0 +1,78 @@
+"""A trained checkpoint goes on in int8 arithmetic; what it learns there, ranges included, is a checkpoint again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from edge_mi.checkpoint import Checkpoint
+from edge_mi.errors import ConfigError
+from edge_mi.store import WindowStore
+
+from .config import QatConfig, Recipe
+from .crossfit import StudentJob, inner_splits, soft_labels, train_students, train_teachers
+from .finetune import folded_weights
+from .finish import QuickRun, Trained, finish, merge_folds
+from .parts import WORKERS, RunFolder
+from .qat import QatRequest, learned_ranges, qat_part
+
+
+def train_qat(
+    checkpoint: Checkpoint,
+    store_path: Path,
+    run_path: Path,
+    quick: QuickRun,
+    recipe: Recipe,
+    config: QatConfig,
+    *,
+    workers: int = WORKERS,
+) -> Checkpoint:
+    """Train the network of `checkpoint` further, quantised; goes on from the finished parts in `run_path`.
+
+    Calibration map and thresholds are fitted as `train_quick` does it: on out-of-fold logits of students that
+    went on in int8 as well. In the run folder of the checkpoint its teachers and students are found again.
+    Raises ConfigError where the checkpoint has seen the test fold, and what `train_quick` raises.
+    """
+    run = RunFolder(run_path, store_path, workers=workers)
+    store, info = run.store, checkpoint.info
+    quick.check_store(store, info.signal)
+    check_unseen(checkpoint, store, quick.test_fold)
+    student = replace(recipe.student, net=info.net)
+    plain = replace(recipe, align=None, student=student)
+    splits = inner_splits(quick.folds)
+    soft = soft_labels(train_teachers(run, plain, splits, "12-lead teachers"))
+    jobs = [StudentJob(split=split, seed=quick.seed, soft_logits=soft) for split in splits]
+    students = train_students(run, plain, jobs, (info.net.frames,), "lead-I networks")
+    initial = [folded_weights(part, info.net.layer_names) for part in students]
+    parts = [
+        qat_part(
+            QatRequest(
+                config=config, student=student, train_folds=train, predict_folds=test, seed=quick.seed
+            ),
+            soft,
+            weights,
+        )
+        for (train, test), weights in zip(
+            [*splits, (quick.folds, (quick.test_fold,))], [*initial, checkpoint.weights], strict=True
+        )
+    ]
+    *inner, final = run.compute(parts, "quantised networks")
+    ids = [store.records[row].record_id for row in store.rows_of(quick.folds)]
+    trained = Trained(
+        net=info.net,
+        weights=folded_weights(final, info.net.layer_names),
+        ranges=learned_ranges(final, ids),
+        tested=(("int8", final["logits_int8"]), ("float", final["logits_float"])),
+        out_of_fold=merge_folds([part["logits_int8"] for part in inner]),
+    )
+    return finish(store, quick, info.signal, trained, info.provenance.data)
+
+
+def check_unseen(checkpoint: Checkpoint, store: WindowStore, fold: int) -> None:
+    """Raises ConfigError where records of `fold` gave the checkpoint its ranges, and so were trained on."""
+    held_out = {store.records[row].record_id for row in store.rows_of((fold,))}
+    if seen := held_out & set(checkpoint.info.ranges.window_ids):
+        raise ConfigError(
+            f"the checkpoint was trained on fold {fold} ({len(seen)} of its records gave it ranges): choose "
+            "another --test-fold"
+        )
