@@ -55,6 +55,7 @@ class Core:
 
 CORES: Final = (
     Core("Cortex-M0+", ("-mcpu=cortex-m0plus",), "mps2-an385"),
+    Core("Cortex-M3", ("-mcpu=cortex-m3",), "mps2-an385"),
     Core("Cortex-M4", ("-mcpu=cortex-m4", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"), "mps2-an386"),
     Core("Cortex-M55", ("-mcpu=cortex-m55", "-mfloat-abi=hard"), "mps3-an547"),
 )
@@ -81,26 +82,35 @@ def check_tools() -> None:
             raise ConfigError(f"{tool} is not installed: apt install {package}")
 
 
-def build(core: Core, code: Path, image: Path) -> dict[str, int]:
+def build(core: Core, code: Path, image: Path, *, count: bool = False) -> dict[str, int]:
     """Compile the example with the `edge_mi.c` in `code` to `image`; {flash_bytes, ram_bytes} of that file alone.
 
+    count: the program that counts the network's instructions, in place of the one that reads a record.
     Raises CheckFailed where it does not compile without a warning.
     """
-    flags = [*FLAGS, "-O2", *core.flags, "-mthumb", "-ffunction-sections", "-fdata-sections"]
+    flags = ["-O2", *core.flags, "-mthumb", "-ffunction-sections", "-fdata-sections"]
+    flags += ["-DEDGE_MI_TESTING"] if count else []
     alone = image.with_suffix(".o")
-    _compile([COMPILER, *flags, "-c", str(code / "edge_mi.c"), "-o", str(alone)])
+    _compile([COMPILER, *FLAGS, *flags, "-c", str(code / "edge_mi.c"), "-o", str(alone)])
     libraries = ["--specs=rdimon.specs"]
     start = _output([COMPILER, *flags, *libraries, "-print-file-name=rdimon-crt0.o"]).strip()
     _compile(
         [
-            COMPILER, *[flag for flag in flags if flag not in ("-std=c99", "-pedantic")], "-std=gnu99",
-            f"-I{code}", f"-I{EXAMPLE}", "-Wl,--gc-sections", "-nostartfiles", *libraries,
-            f"-T{EXAMPLE / 'mps2.ld'}", str(EXAMPLE / "board_mps2.c"), str(EXAMPLE / "main.c"), str(alone), start,
+            COMPILER, "-std=gnu99", "-Wall", "-Wextra", "-Werror", *flags, f"-I{code}", f"-I{EXAMPLE}",
+            "-Wl,--gc-sections", "-nostartfiles", *libraries, f"-T{EXAMPLE / 'mps2.ld'}",
+            str(EXAMPLE / "board_mps2.c"), str(EXAMPLE / ("count.c" if count else "main.c")), str(alone), start,
             "-o", str(image),
         ]
     )  # fmt: skip
     text, data, bss = map(int, _output(["arm-none-eabi-size", str(alone)]).splitlines()[1].split()[:3])
     return {"flash_bytes": text + data, "ram_bytes": data + bss}
+
+
+def network_instructions(core: Core, code: Path, folder: Path) -> int:
+    """Instructions of the network for one decision, layers keeping their state."""
+    image = folder / f"{core.name}-count.elf"
+    build(core, code, image, count=True)
+    return int(_emulate(core, image, ["count"], folder))
 
 
 def run(
@@ -115,6 +125,10 @@ def run(
             arguments.append(f"gap={at}:{part.n_samples}")
         else:
             at += len(part)
+    return _parse(_emulate(core, image, arguments, folder), model_id)
+
+
+def _emulate(core: Core, image: Path, arguments: list[str], folder: Path) -> str:
     semihosting = ",".join(["enable=on", "target=native", *(f"arg={argument}" for argument in arguments)])
     done = subprocess.run(
         [
@@ -127,7 +141,7 @@ def run(
         raise CheckFailed(
             f"{core.name}: the image ended with {done.returncode}: {done.stderr.strip()[-200:]}"
         )
-    return _parse(done.stdout, model_id)
+    return done.stdout
 
 
 def _parse(text: str, model_id: str) -> Run:
@@ -199,21 +213,11 @@ def measure() -> dict[str, Any]:
         "model": checkpoint.info.net.name,
         "compiler": _output([COMPILER, "--version"]).splitlines()[0],
         "emulator": _output([EMULATOR, "--version"]).splitlines()[0],
-        "macs_decision": macs_with_state(checkpoint),
+        "macs_decision": checkpoint.info.net.macs_with_state,
         "macs_window": checkpoint.info.net.macs_window,
         "rows": rows,
         "command": "make mcu",
     }
-
-
-def macs_with_state(checkpoint: Checkpoint) -> int:
-    """Multiply-accumulates of the network for one decision where every layer keeps its own state."""
-    net = checkpoint.info.net
-    jump, total = 1, 0
-    for conv in net.convs:
-        jump *= conv.stride
-        total += net.hop_samples // jump * conv.out_channels * conv.in_channels * conv.kernel
-    return total + net.features * len(net.outputs)
 
 
 def _measure_core(
@@ -248,6 +252,7 @@ def _measure_core(
         "records": len(records), "decisions": compared, "identical": True,
         "flash_bytes": sizes["flash_bytes"], "ram_bytes": sizes["ram_bytes"] + state, "stack_bytes": stack,
         "instructions_mean": instructions, "instructions_most": most,
+        "instructions_network": network_instructions(core, (bundle.path / C_SOURCE).parent, work),
     }  # fmt: skip
 
 

@@ -158,6 +158,15 @@ class NetSpec:
         return (*convs, self.features * len(self.outputs))
 
     @property
+    def macs_with_state(self) -> int:
+        """Multiply-accumulates for one hop where every layer keeps the inputs that its next output shares."""
+        jump, total = 1, self.features * len(self.outputs)
+        for conv in self.convs:
+            jump *= conv.stride
+            total += self.hop_samples // jump * conv.out_channels * conv.in_channels * conv.kernel
+        return total
+
+    @property
     def window_s(self) -> float:
         """Length of the window in seconds."""
         return self.window_samples / self.rate_hz

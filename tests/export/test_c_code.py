@@ -218,7 +218,8 @@ def test_the_int8_input_by_edges_is_that_by_division(scale: float, zero_point: i
 
 
 def test_layers_that_keep_their_state_cost_a_seventh_of_the_window() -> None:
-    assert 7 * mcu.macs_with_state(shipped()) <= shipped().info.net.macs_window
+    net = shipped().info.net
+    assert 7 * net.macs_with_state <= net.macs_window
 
 
 @pytest.mark.parametrize("rounding", [0, 2])
