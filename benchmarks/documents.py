@@ -60,9 +60,9 @@ def check_documents(root: Path) -> None:
 def render_documents(root: Path) -> dict[Path, str]:
     """Path below `root` -> text of every generated document."""
     bundle = Bundle.load(root / SHIPPED / "bundle")
-    cv, latency, stream, install, startup = (
+    cv, latency, stream, install, startup, arm = (
         _load(root / RESULTS / f"{name}.json")
-        for name in ("cross_validation", "latency", "stream", "install_size", "startup")
+        for name in ("cross_validation", "latency", "stream", "install_size", "startup", "arm")
     )
     readme = (root / "README.md").read_text(encoding="utf-8")
     before, _, rest = readme.partition(BEGIN)
@@ -70,7 +70,10 @@ def render_documents(root: Path) -> dict[Path, str]:
     block = "\n".join([BEGIN, "", *_headline(bundle, cv), "", END])
     return {
         Path("README.md"): before + block + after,
-        Path("docs/figures.md"): "\n".join(_figures(bundle, cv, latency, stream, install, startup)) + "\n",
+        Path("docs/figures.md"): "\n".join(
+            [*_figures(bundle, cv, latency, stream, install, startup), *_arm(arm)]
+        )
+        + "\n",
         SHIPPED / "MODEL_CARD.md": "\n".join(_card(bundle, cv)) + "\n",
     }
 
@@ -196,6 +199,37 @@ def _figures(
         f"`edge-mi --help` takes {startup['help_s']['p50']:g} s (median of {startup['n']}, at most {startup['help_s']['max']:g} s)."
     )
     return lines
+
+
+def _arm(arm: Json) -> list[str]:
+    boards = " and ".join(
+        f"{cpu['board']} ({name}, Python {cpu['python']})" for name, cpu in arm["cpus"].items()
+    )
+    records = arm["records"]
+    return [
+        "",
+        "## On ARM",
+        "",
+        f"The wheel on the processor of a {boards}, emulated by {arm['emulator'].partition(' (')[0]}, against {arm['host']['architecture']} "
+        f"(Python {arm['host']['python']}); "
+        + ", ".join(f"{name} {number}" for name, number in arm["versions"].items())
+        + f". {records['synthetic']} synthetic and {records['real']} real records. Every byte of the results is compared; "
+        f"nothing is said of speed. Made by `{arm['command']}`.",
+        "",
+        *_table(
+            ["processor", "edge-mi", "compared", "bytes", "identical"],
+            [
+                [
+                    row["cpu"],
+                    row["what"],
+                    f"{row['n']} {row['counts']}",
+                    f"{row['bytes']:,}",
+                    "yes" if row["identical"] else "NO",
+                ]
+                for row in arm["compared"]
+            ],
+        ),
+    ]
 
 
 def _card(bundle: Bundle, cv: Json) -> list[str]:
