@@ -142,7 +142,7 @@ def _install(home: Path, python: Path, wheel: Path, constraints: Path) -> Path:
     needs = _digest(EXTRAS, required, constraints.read_text(encoding="utf-8"))
     holds = _digest(*(f"{name}\n{hashlib.sha256(content).hexdigest()}" for name, content in members.items()))
     pip: list[str | Path] = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python, "install", "-q",
-           "--root-user-action", "ignore", "--only-binary", ":all:", "--target"]  # fmt: skip
+           "--no-compile", "--root-user-action", "ignore", "--only-binary", ":all:", "--target"]  # fmt: skip
     if _noted(site / ".needs") != needs:
         say(f"installing the wheel with [{EXTRAS}] under emulation")
         work = empty(home / "site.part")
