@@ -8,7 +8,7 @@ PIP := -m pip --disable-pip-version-check -q
 
 RESULTS := benchmarks/results
 
-.PHONY: demo python-fits test package compat model sizes quantisation figures bench-stream install-size clean
+.PHONY: demo python-fits test package compat arm mcu model sizes quantisation figures bench-stream install-size clean
 
 demo: $(DEMO)/.done
 	@$(DEMO)/bin/python -m edge_mi.benchmarks.demo
@@ -29,6 +29,7 @@ test: $(TEST)/.done
 	$(TEST)/bin/ruff check .
 	$(TEST)/bin/ruff format --check .
 	$(TEST)/bin/mypy edge_mi train export firmware_bridge benchmarks
+	@$(TEST)/bin/python -m edge_mi.benchmarks.arm --prepare || echo "(so the comparison with aarch64 is skipped)"
 	$(TEST)/bin/pytest
 
 # torch by its pin first, before anything that asks for a range
@@ -90,6 +91,16 @@ $(COMPAT)/.done: pyproject.toml | python-fits
 	$(COMPAT)/bin/python $(PIP) install 'numpy==1.26.4' tflite-runtime==2.14.0 tensorflow==2.21.0 -e .
 	@touch $@
 
+# the same bytes on an emulated Raspberry Pi; Debian's packages are unpacked into .arm, which needs no root
+arm: $(TEST)/.done
+	$(TEST)/bin/python -m edge_mi.benchmarks.arm --out $(RESULTS)/arm.json
+	$(TEST)/bin/python -m edge_mi.benchmarks.documents
+
+# the C code on emulated Cortex-M processors; needs gcc-arm-none-eabi, libnewlib-arm-none-eabi and qemu-system-arm
+mcu: $(TEST)/.done
+	$(TEST)/bin/python -m edge_mi.benchmarks.mcu --out $(RESULTS)/mcu.json
+	$(TEST)/bin/python -m edge_mi.benchmarks.documents
+
 bench-stream: $(TEST)/.done
 	@$(TEST)/bin/python -m edge_mi.benchmarks.throughput
 
@@ -97,4 +108,4 @@ install-size: $(TEST)/.done
 	@$(TEST)/bin/python -m edge_mi.benchmarks.install_size
 
 clean:
-	rm -rf $(DEMO) $(TEST) $(COMPAT) build dist *.egg-info
+	rm -rf $(DEMO) $(TEST) $(COMPAT) .arm build dist *.egg-info

@@ -17,13 +17,14 @@ from edge_mi.checkpoint import Metric
 from edge_mi.errors import CheckFailed
 from edge_mi.figure_names import figure_name, question
 from edge_mi.files import write_file
-from edge_mi.netspec import SHIPPED_SIZE
 from edge_mi.notice import NOTICE
 
+from .device_figures import arm_figures, mcu_figures
 from .markdown import interval as _interval
 from .markdown import table as _table
 from .pareto import pareto_svg
 from .quantisation_figures import quantisation_figures
+from .size_figures import size_figures
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 SHIPPED: Final = Path("edge_mi/shipped")
@@ -66,19 +67,8 @@ def check_documents(root: Path) -> None:
 def render_documents(root: Path) -> dict[Path, str]:
     """Path below `root` -> text of every generated document."""
     bundle = Bundle.load(root / SHIPPED / "bundle")
-    cv, latency, stream, install, startup, sizes, ranges, qat = (
-        _load(root / RESULTS / f"{name}.json")
-        for name in (
-            "cross_validation",
-            "latency",
-            "stream",
-            "install_size",
-            "startup",
-            "sizes",
-            "ranges",
-            "qat",
-        )
-    )
+    results = {path.stem: _load(path) for path in (root / RESULTS).glob("*.json")}
+    cv = results["cross_validation"]
     readme = (root / "README.md").read_text(encoding="utf-8")
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
@@ -87,13 +77,15 @@ def render_documents(root: Path) -> dict[Path, str]:
         Path("README.md"): before + block + after,
         Path("docs/figures.md"): "\n".join(
             [
-                *_figures(bundle, cv, latency, stream, install, startup),
-                *_sizes(sizes),
-                *quantisation_figures(ranges, qat),
+                *_figures(bundle, results),
+                *size_figures(results["sizes"]),
+                *quantisation_figures(results["ranges"], results["qat"]),
+                *mcu_figures(results["mcu"]),
+                *arm_figures(results["arm"]),
             ]
         )
         + "\n",
-        Path("docs/sizes.svg"): pareto_svg(sizes),
+        Path("docs/sizes.svg"): pareto_svg(results["sizes"]),
         SHIPPED / "MODEL_CARD.md": "\n".join(_card(bundle, cv)) + "\n",
     }
 
@@ -141,9 +133,10 @@ def _headline(bundle: Bundle, cv: Json) -> list[str]:
     ]
 
 
-def _figures(
-    bundle: Bundle, cv: Json, latency: Json, stream: Json, install: Json, startup: Json
-) -> list[str]:
+def _figures(bundle: Bundle, results: dict[str, Json]) -> list[str]:
+    cv, latency, stream, install, startup = (
+        results[name] for name in ("cross_validation", "latency", "stream", "install_size", "startup")
+    )
     lines = ["# Figures", "", "Written from results by `python -m edge_mi.benchmarks.documents`.", ""]
     lines += ["## The model that ships", "", f"`{bundle.model_id}`, {bundle.info.net.parameters:,} parameters, "
               f"{bundle.info.net.macs_window:,} MACs a window of {bundle.info.net.window_s:.2f} s.", ""]  # fmt: skip
@@ -221,36 +214,6 @@ def _figures(
     return lines
 
 
-def _sizes(document: Json) -> list[str]:
-    rows = document["sizes"]
-    auroc, lost = rows[0]["auroc"], rows[0]["int8_minus_float"]
-    intervals = [row["minus_shipped"]["interval"] for row in rows if row["minus_shipped"]]
-    apart = sum(low > 0 or high < 0 for low, high in intervals)
-    return [
-        "", "## Sizes of the network", "",
-        "The same kernels, strides, window and hop, with other widths. AUROC of MI against all others, float, cross-validated as above with "
-        f"{auroc['networks']} networks (n = {auroc['n']}, {auroc['n_positive']} with MI), and its difference to the size that ships, in pairs; int8 minus float on {lost['source']} "
-        f"(n = {lost['n']}, {lost['n_positive']} with MI). Arenas: {document['arena_source']}. Made by `{document['command']}`.", "",
-        *_table(
-            ["size", "parameters", "AUROC", "95 %", f"minus {SHIPPED_SIZE}", "95 %", "int8 minus float", "95 %", "model.int8.tflite, bytes", "arena, whole window", "arena, front", "arena, head", "MACs a window", "MACs a hop of 1 s"],
-            [
-                [
-                    f"{row['size']} (ships)" if row["size"] == SHIPPED_SIZE else row["size"], f"{row['parameters']:,}",
-                    f"{row['auroc']['value']:.3f}", _interval(row["auroc"]["interval"]),
-                    *_difference(row["minus_shipped"]),
-                    f"{row['int8_minus_float']['value']:+.4f}", _interval(row["int8_minus_float"]["interval"], signed=True),
-                    f"{row['tflite_bytes']:,}", *(f"{row['arena_bytes'][graph]:,}" for graph in ("whole", "front", "head")),
-                    f"{row['macs_window']:,}", f"{row['macs_hop']:,}",
-                ]
-                for row in rows
-            ],
-        ),
-        "", "![AUROC of each size against bytes, arena and MACs](sizes.svg)", "",
-        "Every difference to the size that ships has zero in its interval: these records do not tell the sizes apart."
-        if apart == 0 else f"{apart} of the sizes differ from the one that ships by more than chance explains (95 %).",
-    ]  # fmt: skip
-
-
 def _card(bundle: Bundle, cv: Json) -> list[str]:
     info = bundle.info
     data, point = info.provenance.data[0], bundle.operating_point()
@@ -309,12 +272,6 @@ def _card(bundle: Bundle, cv: Json) -> list[str]:
         f"{info.calibration.prevalence:.1%}, that of the records it was fitted on ({info.calibration.fitted_on}). Where infarctions are rarer, "
         f"the true probability is lower. Cross-validated expected calibration error: {ece['value']:.3f}, as the maps of the other groups give it.",
     ]
-
-
-def _difference(found: Json | None) -> list[str]:
-    return (
-        ["-", "-"] if found is None else [f"{found['value']:+.4f}", _interval(found["interval"], signed=True)]
-    )
 
 
 def _metric(metrics: Iterable[Metric], name: str, task: str, arithmetic: str) -> Metric:

@@ -29,7 +29,9 @@ def main() -> int:
         python = home / "bin" / "python"
         # a copy, since a build leaves its work behind
         source = shutil.copytree(
-            ROOT, Path(folder) / "source", ignore=shutil.ignore_patterns(".git", ".venv*", "runs", "build")
+            ROOT,
+            Path(folder) / "source",
+            ignore=shutil.ignore_patterns(".git", ".venv*", ".arm", "runs", "build"),
         )
         subprocess.run(
             [python, "-m", "pip", "--disable-pip-version-check", "-q", "install",

@@ -1,6 +1,6 @@
 """The C export on emulated microcontrollers: the same decisions as Python, and what they cost.
 
-Run by `make mcu`; prints one JSON document. QEMU counts instructions, not cycles: nothing here is a speed.
+Run by `make mcu`. QEMU counts instructions, not cycles: nothing here is a speed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from edge_mi.bundle import C_SOURCE, Bundle
 from edge_mi.checkpoint import Checkpoint
 from edge_mi.decision import STATES, Decision
 from edge_mi.detector import Detector
-from edge_mi.errors import CheckFailed, ConfigError
+from edge_mi.errors import CheckFailed, ConfigError, EdgeMIError
+from edge_mi.files import write_file
 from edge_mi.firmware import Firmware, Rounding
 from edge_mi.records import read_record
 from edge_mi.runners.choose import open_runner
@@ -182,13 +183,18 @@ def first_difference(found: list[Decision], expected: list[Decision], ticks_hz: 
 
 
 def main() -> int:
-    """Run every core on every record and print; exit code 1 where a decision differs."""
+    """Run every core on every record and write the document; exit code 1 where a decision differs."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.parse_args()
+    parser.add_argument("--out", type=Path, metavar="JSON", help="file to write (default: print)")
+    args = parser.parse_args()
     try:
         check_tools()
-        print(json.dumps(measure()))
-    except (ConfigError, CheckFailed) as exc:
+        document = json.dumps(measure(), indent=1) + "\n"
+        if args.out is None:
+            print(document, end="")
+        else:
+            write_file(args.out, document.encode())
+    except EdgeMIError as exc:
         print(f"edge-mi: {exc}", file=sys.stderr)
         return exc.exit_code
     return 0
