@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -116,9 +117,16 @@ def export_bundle(
     compiler = find_compiler()
     if extras.firmware is not None and compiler is None:
         raise ConfigError("no C compiler to check the C code with; install gcc or clang, or set CC")
-    with new_folder(out, ours=(MODEL_JSON, SIGNATURE, *REQUIRED_FILES, *OPTIONAL_FILES), force=force) as work:
+    with (
+        ExitStack() as opened,
+        new_folder(out, ours=(MODEL_JSON, SIGNATURE, *REQUIRED_FILES, *OPTIONAL_FILES), force=force) as work,
+    ):
         bundle, content, operators = write_unchecked(checkpoint, net, work, metrics, extras)
-        fit = None if target is None else report_target(net, content, target)
+        code = _compiled(bundle, compiler)
+        if code is not None:
+            opened.enter_context(code)
+        state_bytes = None if code is None else code.state_bytes
+        fit = None if target is None else report_target(net, content, target, state_bytes=state_bytes)
         runs = [*check_windows(checkpoint.info.signal, net.spec), *extra_runs]
         try:
             _check_golden(bundle)
@@ -128,7 +136,7 @@ def export_bundle(
             few = np.stack([run[0] for run in runs[:: max(1, len(runs) // 8)]])
             layers = report_table(report_layers(net, checkpoint.weights, content, few))
             raise ExportDisagreement(str(exc), table=layers) from exc
-        decisions = _check_c(bundle, compiler) if compiler is not None else None
+        decisions = None if code is None else check_firmware(bundle, code)
         if sign is not None:
             (work / SIGNATURE).write_bytes(sign.sign(bundle.document))
     written = Bundle.load(out, require_signed=None if sign is None else sign.public)
@@ -215,11 +223,10 @@ def _check_golden(bundle: Bundle) -> None:
         verify_golden(bundle, runner)
 
 
-def _check_c(bundle: Bundle, compiler: str) -> int | None:
-    """Compare the C code of the bundle, where there is some; how many decisions were compared."""
-    info = bundle.info
-    if info.firmware is None:
+def _compiled(bundle: Bundle, compiler: str | None) -> CModel | None:
+    """The C code of the bundle; None where there is none. Raises ExportDisagreement where it does not compile."""
+    firmware = bundle.info.firmware
+    if firmware is None or compiler is None:
         return None
     pair = {HEADER: bundle.content[C_HEADER], SOURCE: bundle.content[C_SOURCE]}
-    with CModel(pair, info.net, info.firmware, compiler) as model:
-        return check_firmware(bundle, model)
+    return CModel(pair, bundle.info.net, firmware, compiler)

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from edge_mi.bundle import C_SOURCE
 from edge_mi.errors import DoesNotFit
 
+from .c_footprint import CodeMemory, code_memory
 from .footprint import GraphMemory, LayerCost, graph_memories, layer_costs
 from .instruction_counts import COUNTS
 from .quantise import QuantisedNet
@@ -16,7 +18,8 @@ from .tflm import ABSENT, tflm_library
 
 ESTIMATE: Final = "estimate, not measured"
 FORMULA: Final = (
-    "instructions = MACs * instructions per MAC; time = instructions * cycles per instruction / clock; "
+    "instructions = MACs * instructions per MAC, for the C code those of filters, quality and alarm besides; "
+    "time = instructions * cycles per instruction / clock; "
     "energy = instructions * cycles per instruction * supply voltage * active current / clock of that current"
 )
 
@@ -34,7 +37,10 @@ class Budget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """One decision, computed over the whole window or (hop) over what is new; None where no figure is known."""
+    """One decision: the network over the whole window, over what a hop brings, or all of the C code.
+
+    None where no figure is known.
+    """
 
     decision: str
     macs: int
@@ -47,8 +53,8 @@ class Estimate:
 class TargetReport:
     """The document of `--target`.
 
-    arena_source says who measured the arenas. `firmware` is for what the C export knows of its own code (static RAM,
-    stack, code bytes); None where no C was written.
+    arena_source says who measured the arenas. firmware: memory of the C code, which then decides whether it fits; None
+    where no C was written.
     """
 
     name: str
@@ -64,12 +70,15 @@ class TargetReport:
     estimates_are: str
     formula: str
     sources: tuple[str, ...]
-    firmware: dict[str, int] | None = None
+    firmware: CodeMemory | None = None
 
 
-def report_target(net: QuantisedNet, content: Mapping[str, bytes], target: Target) -> TargetReport:
+def report_target(
+    net: QuantisedNet, content: Mapping[str, bytes], target: Target, *, state_bytes: int | None = None
+) -> TargetReport:
     """Everything about `net` on `target`; `content` holds the files of its bundle.
 
+    state_bytes: of the C code, where there is some; it is then what must fit, and otherwise the graphs are.
     Raises DoesNotFit, naming a layer and the bytes found and allowed, where flash or RAM are too small.
     """
     layers, graphs = layer_costs(net), graph_memories(net, content)
@@ -77,30 +86,39 @@ def report_target(net: QuantisedNet, content: Mapping[str, bytes], target: Targe
     ring = net.spec.frames * net.spec.features
     by_hops = front.ram_bytes + head.ram_bytes + ring
     kind = "activations" if whole.arena_bytes is None else "arena"
+    code = None if state_bytes is None else code_memory(content[C_SOURCE], state_bytes, net.spec)
+    if code is not None:
+        flash = {f"tables and code of {C_SOURCE}": code.flash_bytes}
+        ram = {f"state and stack of {C_SOURCE}": code.ram_bytes}
+    else:
+        flash = {
+            whole.file: whole.file_bytes,
+            f"{front.file} and {head.file}": front.file_bytes + head.file_bytes,
+        }
+        ram = {
+            f"{kind} of {whole.file}": whole.ram_bytes,
+            f"{kind} of {front.file} and {head.file}, ring": by_hops,
+        }
     report = TargetReport(
         name=target.name,
         title=target.title,
         core=target.core,
         clock_hz=target.clock_hz,
-        flash=_budget(
-            {whole.file: whole.file_bytes, f"{front.file} and {head.file}": front.file_bytes + head.file_bytes},
-            target.flash_bytes, target.flash_allowed, target.flash_share,
-        ),
-        ram=_budget(
-            {f"{kind} of {whole.file}": whole.ram_bytes, f"{kind} of {front.file} and {head.file}, ring": by_hops},
-            target.ram_bytes, target.ram_allowed, target.ram_share,
-        ),
+        flash=_budget(flash, target.flash_bytes, target.flash_allowed, target.flash_share),
+        ram=_budget(ram, target.ram_bytes, target.ram_allowed, target.ram_share),
         layers=layers,
         graphs=graphs,
         arena_source=_arena_source(whole),
         estimates=(
             _estimate("window", sum(layer.macs_window for layer in layers), target),
             _estimate("hop", sum(layer.macs_hop for layer in layers), target),
+            _estimate("decision of the C code", net.spec.macs_with_state, target, whole_detector=True),
         ),
         estimates_are=ESTIMATE,
         formula=FORMULA,
         sources=_sources(target),
-    )  # fmt: skip
+        firmware=code,
+    )
     _check_fit(net.spec.name, report)
     return report
 
@@ -115,6 +133,12 @@ def _check_fit(name: str, report: TargetReport) -> None:
         )
     if report.ram.allowed_bytes is not None and report.ram.needed_bytes > report.ram.allowed_bytes:
         graph = whole if whole.file in report.ram.by else front
+        if report.firmware is not None:
+            code = report.firmware
+            raise DoesNotFit(
+                f"{name} does not fit {report.name}: {_too_much('RAM', report.ram)}; the layer that keeps most is "
+                f"{code.keeps_most} with {code.keeps_most_bytes:,} bytes; no bundle was written"
+            )
         raise DoesNotFit(
             f"{name} does not fit {report.name}: {_too_much('RAM', report.ram)}; its activations peak in "
             f"{graph.peak_layer} with {graph.activations_bytes:,} bytes; no bundle was written"
@@ -139,10 +163,11 @@ def _arena_source(graph: GraphMemory) -> str:
     return f"measured with {tflm_library()}, a 64-bit build: structures are smaller on a 32-bit processor"
 
 
-def _estimate(decision: str, macs: int, target: Target) -> Estimate:
+def _estimate(decision: str, macs: int, target: Target, *, whole_detector: bool = False) -> Estimate:
     if target.count is None or target.cycles_per_instruction is None or target.clock_hz is None:
         return Estimate(decision=decision, macs=macs, instructions=None, time_ms=None, energy_uj=None)
-    instructions = macs * COUNTS[target.count].per_mac
+    count = COUNTS[target.count]
+    instructions = macs * count.per_mac + (count.others if whole_detector else 0)
     cycles = instructions * target.cycles_per_instruction
     return Estimate(
         decision=decision,
@@ -166,7 +191,9 @@ def _sources(target: Target) -> tuple[str, ...]:
         return (*lines, "no time and no energy: instructions were not counted for this core")
     count = COUNTS[target.count]
     note = f" ({target.count_note})" if target.count_note else ""
-    lines.append(f"instructions per MAC: {count.per_mac:.2f}, {count.source}{note}")
+    lines.append(
+        f"instructions per MAC: {count.per_mac:.2f}, and {count.others:,} besides the network: {count.source}{note}"
+    )
     lines.append(
         f"cycles per instruction: {target.cycles_per_instruction:g}, assumed, without waiting for flash"
     )

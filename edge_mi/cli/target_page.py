@@ -6,6 +6,12 @@ from typing import Any
 
 from edge_mi.terminal import table
 
+_ESTIMATES = {
+    "window": "network, a whole window",
+    "hop": "network, one hop",
+    "decision of the C code": "C code, one decision",
+}
+
 
 def target_lines(target: dict[str, Any]) -> list[str]:
     """The page of a target report, as its document says it."""
@@ -25,7 +31,7 @@ def target_lines(target: dict[str, Any]) -> list[str]:
     ]
     estimates = [
         [
-            f"one {estimate['decision']}",
+            _ESTIMATES.get(estimate["decision"], estimate["decision"]),
             f"{estimate['macs']:,}",
             _number(estimate["instructions"]),
             _number(estimate["time_ms"]),
@@ -43,10 +49,20 @@ def target_lines(target: dict[str, Any]) -> list[str]:
         "",
         table(graphs, header=["graph", "bytes", "TFLM arena", "activations", "peak in"]),
         f"arena: {target['arena_source']}",
+        *_code(target["firmware"]),
         "",
         table(estimates, header=[target["estimates_are"], "MACs", "instructions", "ms", "uJ"]),
         target["formula"],
         *target["sources"],
+    ]
+
+
+def _code(code: dict[str, Any] | None) -> list[str]:
+    if code is None:
+        return []
+    return [
+        f"C code: {code['tables_bytes']:,} bytes of tables and at most {code['code_bytes']:,} of code; "
+        f"{code['state_bytes']:,} bytes of state and at most {code['stack_bytes']:,} of stack (as measured: make mcu)"
     ]
 
 

@@ -10,6 +10,9 @@ import pytest
 from edge_mi.export import footprint, target_report
 from edge_mi.export.agreement import AgreementLimits
 from edge_mi.export.bundle_writer import export_bundle
+from edge_mi.export.c_footprint import code_memory
+from edge_mi.export.c_writer import SOURCE, write_c
+from edge_mi.export.defaults import DEFAULT_QUALITY, default_alarm
 from edge_mi.export.footprint import graph_memories, layer_costs
 from edge_mi.export.instruction_counts import COUNTS
 from edge_mi.export.quantise import quantise
@@ -19,11 +22,15 @@ from edge_mi.export.tflite_writer import write_tflite, write_tflite_front, write
 from toy import TOY_NET, toy_checkpoint
 
 from edge_mi import strict
-from edge_mi.bundle import FRONT_TFLITE, HEAD_TFLITE, TFLITE_INT8
+from edge_mi.bundle import C_SOURCE, FRONT_TFLITE, HEAD_TFLITE, TFLITE_INT8
+from edge_mi.checkpoint import Checkpoint
 from edge_mi.cli.main import main
 from edge_mi.errors import ConfigError, DoesNotFit
+from edge_mi.firmware import Firmware
 from edge_mi.netspec import PATCHNET_S, NetSpec, patchnet
+from edge_mi.shipped import shipped_checkpoint
 
+ROOT = Path(__file__).resolve().parents[2]
 LOOSE = AgreementLimits(family_decisions=1.0, float_decisions=1.0)
 
 
@@ -91,14 +98,54 @@ def test_what_ships_fits_every_target(target: Target) -> None:
 def test_the_estimate_is_its_formula() -> None:
     target = target_named("nrf52840")
     report = report_target(quantise(toy_checkpoint(0, PATCHNET_S)), content(PATCHNET_S), target)
-    window, hop = report.estimates
-    instructions = PATCHNET_S.macs_hop * 2_170_000 / 769_024
+    window, hop, code = report.estimates
+    instructions = PATCHNET_S.macs_hop * 1_340_880 / 487_824
     assert hop.instructions == pytest.approx(instructions, rel=5e-3)
     assert hop.time_ms == pytest.approx(1e3 * instructions * 1.3 / 64e6, rel=5e-3)
     # 52 uA/MHz at 3 V is 156 pJ a cycle
     assert hop.energy_uj == pytest.approx(instructions * 1.3 * 156e-6, rel=5e-3)
     assert window.macs == PATCHNET_S.macs_window
+    # the network that was counted: its estimate is the count, filters, quality and alarm included
+    assert code.instructions == pytest.approx(1_785_329, rel=5e-3)
     assert any("52 uA/MHz" in source and "quoted" in source for source in report.sources)
+
+
+def test_instructions_code_and_stack_are_what_was_measured() -> None:
+    measured = json.loads((ROOT / "benchmarks" / "results" / "mcu.json").read_text())
+    reference = {r["core"]: r for r in measured["rows"] if (r["rate_hz"], r["family"]) == (130, "reference")}
+    for count in COUNTS.values():
+        row = reference[count.core]
+        assert (count.network, count.macs) == (row["instructions_network"], measured["macs_decision"])
+        assert count.network + count.others == row["instructions_mean"]
+    checkpoint = Checkpoint.load(shipped_checkpoint())
+    net = quantise(checkpoint)
+    for row in measured["rows"]:
+        rounding = 0 if row["family"] == "reference" else 2
+        firmware = Firmware(rate_hz=row["rate_hz"], gain="1000", baseline=0, rounding=rounding)
+        source = write_c(checkpoint.info, net, firmware, default_alarm(net.spec), DEFAULT_QUALITY)[SOURCE]
+        memory = code_memory(source, row["ram_bytes"], net.spec)
+        assert row["flash_bytes"] <= memory.flash_bytes < row["flash_bytes"] + 1024
+        assert row["stack_bytes"] <= memory.stack_bytes
+
+
+def test_c_code_is_what_must_fit_where_there_is_some() -> None:
+    checkpoint = Checkpoint.load(shipped_checkpoint())
+    net = quantise(checkpoint)
+    firmware = Firmware(rate_hz=130, gain="1000", baseline=0, rounding=0)
+    files = content(net.spec)
+    files[C_SOURCE] = write_c(checkpoint.info, net, firmware, default_alarm(net.spec), DEFAULT_QUALITY)[
+        SOURCE
+    ]
+    target = replace(
+        target_named("rp2040"), flash_bytes=80 << 10, ram_bytes=16 << 10, flash_share=1.0, ram_share=1.0
+    )
+    with pytest.raises(DoesNotFit, match=r"82,329 bytes of flash \(tables and code of c/edge_mi.c\)"):
+        report_target(net, files, target, state_bytes=11_760)
+    target = replace(target, flash_bytes=128 << 10)
+    report = report_target(net, files, target, state_bytes=11_760)
+    assert report.ram.needed_bytes == 11_760 + 2_432
+    with pytest.raises(DoesNotFit, match=r"the layer that keeps most is conv4 with 320 bytes"):
+        report_target(net, files, replace(target, ram_bytes=12 << 10), state_bytes=11_760)
 
 
 @pytest.mark.parametrize("name", ["pi", "generic"])
