@@ -101,7 +101,7 @@ int main(int argc, char **argv)
     }
     take(samples, n);
     fclose(record);
-    if (decisions > 0) {
+    if (decisions > 0 && all > 0) { /* the board counts */
         printf("# instructions %lu mean %lu most\n", (unsigned long)(all / decisions), (unsigned long)most);
         printf("# bytes %lu stack %lu state\n", deepest, (unsigned long)sizeof state);
     }
