@@ -7,6 +7,11 @@ from typing import Any
 from .markdown import interval, table
 
 Json = dict[str, Any]
+_SHOWN = (
+    ("trained int8", "trained float"),
+    ("QAT int8", "trained int8"),
+    ("QAT int8", "trained further int8"),
+)
 
 
 def quantisation_figures(ranges: Json, qat: Json) -> list[str]:
@@ -69,7 +74,11 @@ def _qat(result: Json) -> list[str]:
                         f"{figures['logits_sqnr_db']:.1f}",
                     ]
                 )
-            differences += [[name, fold, d["of"], d["minus"], _difference(d)] for d in found["differences"]]
+            differences += [
+                [name, fold, d["of"], d["minus"], _difference(d)]
+                for d in found["differences"]
+                if (d["of"], d["minus"]) in _SHOWN
+            ]
     counts = ", ".join(
         f"fold {fold}: n = {of['n']}, {of['n_positive']} with MI" for fold, of in result["folds"].items()
     )
@@ -103,6 +112,8 @@ def _qat(result: Json) -> list[str]:
         ),
         "",
         *table(["network", "fold", "AUROC of", "minus that of", "difference"], differences),
+        "",
+        "All pairs are in benchmarks/results/qat.json.",
         "",
         verdict,
     ]
