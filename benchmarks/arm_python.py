@@ -128,7 +128,7 @@ def _build_wheel(home: Path, checkout: Path) -> Path:
     try:
         run([sys.executable, "-m", "build", "--no-isolation", "--outdir", out, checkout])
     except CannotEmulate as exc:
-        raise CannotEmulate(f"{exc} (pip install 'edge-mi[dev]' brings what builds the wheel)") from exc
+        raise CannotEmulate(f"{exc} (pip install '.[dev]' brings what builds the wheel)") from exc
     return next(out.glob("*.whl"))
 
 

@@ -23,7 +23,8 @@ def arm_figures(arm: Json) -> list[str]:
         f"(Python {arm['host']['python']}); "
         + ", ".join(f"{name} {number}" for name, number in arm["versions"].items())
         + f". {records['synthetic']} synthetic and {records['real']} real records. Every byte of the results is compared; "
-        f"nothing is said of speed. Made by `{arm['command']}`.",
+        f"nothing is said of speed. The files of the bundle are written without the comparisons, and on one processor also by the whole of "
+        f"export, which prints more. Made by `{arm['command']}`.",
         "",
         *table(
             ["processor", "edge-mi", "compared", "bytes", "identical"],
@@ -48,7 +49,7 @@ def mcu_figures(mcu: Json) -> list[str]:
         "",
         "## C code on microcontrollers",
         "",
-        f"`edge-mi export --to c` of {mcu['model']}, compiled with -O2 by {mcu['compiler'].split(') ')[-1]} and run by "
+        f"`edge-mi export --to c` of {mcu['model']}, compiled with -O2 by arm-none-eabi-gcc {mcu['compiler'].split(') ')[-1].partition(' ')[0]} and run by "
         f"{mcu['emulator'].partition(' (')[0]}. {decisions:,} decisions on real and synthetic records, with a gap in the long ones, "
         f"are those of the Python detector. Instructions for one decision, a second of stream: filters, network, quality and alarm; "
         f"of the network {mcu['macs_decision']:,} MACs, {mcu['macs_decision'] / mcu['macs_window']:.1%} of a window. RAM is the state, without the "

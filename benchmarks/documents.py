@@ -17,6 +17,7 @@ from edge_mi.checkpoint import Metric
 from edge_mi.errors import CheckFailed
 from edge_mi.figure_names import figure_name, question
 from edge_mi.files import write_file
+from edge_mi.netspec import SHIPPED_SIZE
 from edge_mi.notice import NOTICE
 
 from .device_figures import arm_figures, mcu_figures
@@ -72,7 +73,7 @@ def render_documents(root: Path) -> dict[Path, str]:
     readme = (root / "README.md").read_text(encoding="utf-8")
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
-    block = "\n".join([BEGIN, "", *_headline(bundle, cv), "", END])
+    block = "\n".join([BEGIN, "", *_headline(bundle, cv, results["sizes"]), "", END])
     return {
         Path("README.md"): before + block + after,
         Path("docs/figures.md"): "\n".join(
@@ -90,7 +91,8 @@ def render_documents(root: Path) -> dict[Path, str]:
     }
 
 
-def _headline(bundle: Bundle, cv: Json) -> list[str]:
+def _headline(bundle: Bundle, cv: Json, sizes: Json) -> list[str]:
+    lost = next(row["int8_minus_float"] for row in sizes["sizes"] if row["size"] == SHIPPED_SIZE)
     metrics = bundle.info.metrics
     int8 = _metric(metrics, "auroc", "mi_vs_all", "int8")
     float_ = _metric(metrics, "auroc", "mi_vs_all", "float")
@@ -127,7 +129,7 @@ def _headline(bundle: Bundle, cv: Json) -> list[str]:
     return [
         *_table(["PTB-XL, lead I", "question", "AUROC", "95 %", "MI / n"], rows),
         "",
-        f"Nothing was chosen on fold 9. int8 costs {float_.value - int8.value:+.4f} of AUROC there. "
+        f"Nothing was chosen on fold 9. int8 minus float, in pairs: {lost['value']:+.4f} ({_interval(lost['interval'], signed=True)}), n = {lost['n']}. "
         "Intervals are bootstraps over patients. "
         "Made by `make model` and `edge-mi train cv`; everything else is in [docs/figures.md](docs/figures.md).",
     ]

@@ -64,9 +64,9 @@ def _signature_row(bundle: Bundle) -> str:
     if signature is None:
         return "none"
     words = {
-        True: "fits what it signs; --require-signed KEY makes sure of the key",
+        True: "fits what it signs",
         False: "DOES NOT FIT: changed since it was signed",
-        None: "not checked: pip install 'edge-mi[sign]'",
+        None: "not checked: pip install '.[sign]'",
     }
     return f"by key {signature['key'] or '?'}, {words[signature['valid']]}"
 

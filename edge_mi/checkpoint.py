@@ -182,7 +182,10 @@ class Checkpoint:
                 )
 
     def with_hop(self, hop_s: float) -> Checkpoint:
-        """The same network with another time between decisions. Raises ConfigError for one that does not fit."""
+        """The same network with another time between decisions, without the figures of its int8 stream.
+
+        Raises ConfigError for a time that does not fit.
+        """
         net = self.info.net
         try:
             hop_samples = round(hop_s * net.rate_hz)
@@ -190,10 +193,15 @@ class Checkpoint:
                 raise ValueError(f"hop of {hop_s:g} s is no whole number of samples at {net.rate_hz} Hz")
             other = replace(net, hop_samples=hop_samples)
         except (ValueError, OverflowError) as exc:
+            step_s = net.total_stride / net.rate_hz
             raise ConfigError(
-                f"{exc}; choose a multiple of {net.total_stride / net.rate_hz:g} s up to the window"
+                f"{exc}; choose a multiple of {step_s:g} s from {step_s:g} to {net.frames * step_s:g}"
             ) from exc
-        return Checkpoint(replace(self.info, net=other), self.weights)
+        # how often a record was answered is a part of what they measured
+        metrics = self.info.metrics
+        if other.hop_samples != net.hop_samples:
+            metrics = tuple(metric for metric in metrics if metric.arithmetic != "int8")
+        return Checkpoint(replace(self.info, net=other, metrics=metrics), self.weights)
 
     def save(self, path: Path) -> None:
         """Write the checkpoint, whole or not at all. Raises OutputError where `path` cannot be written."""

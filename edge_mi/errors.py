@@ -81,7 +81,7 @@ class MissingDependency(EdgeMIError):
     """
 
     def __init__(self, module: str, *, extra: str) -> None:
-        super().__init__(f"{module} is not installed: pip install 'edge-mi[{extra}]'")
+        super().__init__(f"{module} is not installed: pip install '.[{extra}]' (in the folder of EdgeMI)")
         self.module = module
         self.extra = extra
 

@@ -57,7 +57,9 @@ class NetSpec:
 
     def __post_init__(self) -> None:
         if self.rate_hz < 1 or self.hop_samples < 1:
-            raise ValueError("rate_hz and hop_samples must be positive")
+            raise ValueError(
+                f"a rate of {self.rate_hz} Hz and a hop of {self.hop_samples} samples; expected more than 0"
+            )
         if not self.convs or not self.outputs:
             raise ValueError("a network needs at least one convolution and one output")
         channels = 1
@@ -74,7 +76,9 @@ class NetSpec:
                 f"hop of {self.hop_samples} samples is no multiple of the stride {self.total_stride}"
             )
         if self.hop_frames > self.frames:
-            raise ValueError(f"hop of {self.hop_samples} samples is longer than the window")
+            raise ValueError(
+                f"hop of {self.hop_samples} samples brings {self.hop_frames} frames, a window has {self.frames}"
+            )
         if (self.window_samples - self.receptive_field) % self.total_stride or self.frames < 1:
             raise ValueError(
                 f"window of {self.window_samples} samples is not {self.receptive_field} + n * {self.total_stride}"

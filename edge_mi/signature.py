@@ -56,7 +56,9 @@ class PublicKey:
         try:
             key = formats.load_pem_public_key(content)
         except Exception as exc:  # the library raises several unrelated types for what it cannot read
-            raise ConfigError(f"{path}: expected an Ed25519 public key in PEM form ({exc})") from exc
+            raise ConfigError(
+                f"{path}: expected an Ed25519 public key in PEM form, found something else"
+            ) from exc
         if not isinstance(key, kinds.Ed25519PublicKey):
             raise ConfigError(f"{path}: expected an Ed25519 public key, found {type(key).__name__}")
         return cls(key.public_bytes_raw())
@@ -83,7 +85,10 @@ class SigningKey:
         try:
             key = formats.load_pem_private_key(content, password=None)
         except Exception as exc:  # the library raises several unrelated types for what it cannot read
-            raise ConfigError(f"{path}: expected an Ed25519 private key in PEM form, PKCS 8 ({exc})") from exc
+            found = "a public key" if b"PUBLIC KEY-----" in content else "something else"
+            raise ConfigError(
+                f"{path}: expected an Ed25519 private key in PEM form, PKCS 8, found {found}"
+            ) from exc
         if not isinstance(key, kinds.Ed25519PrivateKey):
             raise ConfigError(f"{path}: expected an Ed25519 private key, found {type(key).__name__}")
         file = Path(path)

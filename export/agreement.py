@@ -111,7 +111,7 @@ def measure_agreement(
     runners: list[Runner] = [LiteRtRunner(bundle), LiteRtRunner(bundle, reference=True), OrtRunner(bundle)]
     if tflm_installed():
         runners.append(TflmRunner(bundle))
-    with Progress(len(runners) + 2, f"comparing {len(whole)} windows") as progress:
+    with Progress(len(runners) + 2, f"comparing {len(whole):,} windows") as progress:
         for runner in runners:
             outputs[runner.name] = _stack(runner.run(window) for window in whole)
             outputs[f"{runner.name}-hops"] = _hops(bundle, runner, quantised)
@@ -131,24 +131,26 @@ def measure_agreement(
 
 
 def enforce_agreement(pairs: dict[str, PairAgreement], limits: AgreementLimits) -> None:
-    """Raise ExportDisagreement naming the first pair that is outside its limit."""
-    left_out = not_compared()
+    """Raise ExportDisagreement naming every pair that is outside its limit."""
+    left_out, breaches = not_compared(), []
     for a, b, rule in PAIRS:
         if f"{a}/{b}" in left_out:
             continue
         pair = pairs[f"{a}/{b}"]
         if rule == "identical":
             if pair.identical != 1.0:
-                raise ExportDisagreement(
+                breaches.append(
                     f"{a}/{b}: {pair.identical:.3%} of {pair.values} values are identical, all must be "
-                    f"(largest difference {pair.max_lsb:g} steps); no bundle was written"
+                    f"(largest difference {pair.max_lsb:g} steps)"
                 )
             continue
         limit = limits.family_decisions if rule == "families" else limits.float_decisions
         if pair.worst_decisions > limit:
-            raise ExportDisagreement(
-                f"{a}/{b}: {pair.worst_decisions:.2%} of decisions differ, at most {limit:.2%} may; no bundle was written"
+            breaches.append(
+                f"{a}/{b}: {pair.worst_decisions:.2%} of decisions differ, at most {limit:.2%} may (--limits)"
             )
+    if breaches:
+        raise ExportDisagreement("; ".join(breaches) + "; no bundle was written")
 
 
 def _c_outputs(

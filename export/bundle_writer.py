@@ -67,7 +67,8 @@ from .tflm_writer import write_tflm
 class ExportResult:
     """What was written and what the checks found.
 
-    not_compared: pairs that could not be, and why. c_decisions: compared with the C code, None without it.
+    not_compared: pairs that could not be, and why. c_decisions: compared with the C code, None without it. measured:
+    whether the bundle's figures are of this export, or the checkpoint's.
     """
 
     bundle: Bundle
@@ -76,6 +77,7 @@ class ExportResult:
     operators: dict[str, Counter[str]]
     target: TargetReport | None
     c_decisions: int | None
+    measured: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,7 @@ def export_bundle(
         if sign is not None:
             (work / SIGNATURE).write_bytes(sign.sign(bundle.document))
     written = Bundle.load(out, require_signed=None if sign is None else sign.public)
-    return ExportResult(written, agreement, not_compared(), operators, fit, decisions)
+    return ExportResult(written, agreement, not_compared(), operators, fit, decisions, metrics is not None)
 
 
 def write_unchecked(

@@ -5,6 +5,7 @@ The code lies in `export/c/` and is the same for every model; what is written he
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Iterable
@@ -62,7 +63,10 @@ def _constants(
     points = {p.name: _positive_from(net, info.calibration, p) for p in info.operating_points}
     values: dict[str, tuple[Any, str]] = {
         "MODEL": (f'"{spec.name}"', ""),
+        "WEIGHTS": (f'"{_fingerprint(net)}"', "sha256 of weights, biases and scales, its beginning"),
         "RATE_HZ": (rate_hz, "of the sensor"),
+        "GAIN": (f'"{firmware.gain}"', "codes in a millivolt, for people; the code has them in it"),
+        "BASELINE": (firmware.baseline, "code of 0 mV"),
         "MODEL_RATE_HZ": (spec.rate_hz, ""),
         "TICKS_PER_S": (math.lcm(rate_hz, spec.rate_hz), ""),
         "DELAY_MS": (
@@ -91,6 +95,15 @@ def _constants(
         f"#define EDGE_MI_{name} {value}" + (f" /* {note} */" if note else "")
         for name, (value, note) in values.items()
     )
+
+
+def _fingerprint(net: QuantisedNet) -> str:
+    digest = hashlib.sha256()
+    for layer in (*net.convs, net.head):
+        for array in (layer.weight, layer.bias, layer.weight_scale):
+            digest.update(np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<")).tobytes())
+        digest.update(f"{layer.source}{layer.result}".encode())
+    return digest.hexdigest()[:12]
 
 
 def _tables(

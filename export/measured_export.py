@@ -70,6 +70,12 @@ def export_measured(
     others = store.rows_of(other for other in folds if other != fold)
     if len(set(store.labels[rows].tolist())) < 2:
         raise ConfigError(f"fold {fold} has {len(rows)} records of one class; choose another --test-fold")
+    seen = _trained_on(checkpoint, store, rows)
+    if seen:
+        raise ConfigError(
+            f"fold {fold} holds {len(seen)} records that the checkpoint's ranges come from, such as {seen[0]}: it was "
+            "trained on them, and a figure on them says nothing; choose a --test-fold that it never saw"
+        )
     if not len(others):
         raise StoreError(f"the store has fold {fold} only; ranges need records of another")
     if info.ranges.learned:
@@ -106,6 +112,15 @@ def export_measured(
         sign=sign,
         target=target,
     )
+
+
+def _trained_on(checkpoint: Checkpoint, store: WindowStore, rows: np.ndarray) -> list[str]:
+    """Records among `rows` that the checkpoint's ranges were measured on, which are records that it was trained on."""
+    info = checkpoint.info
+    if store.manifest.source.name not in {data.name for data in info.provenance.data}:
+        return []
+    known = set(info.ranges.window_ids)
+    return [store.records[row].record_id for row in rows if store.records[row].record_id in known]
 
 
 def _windows(store: WindowStore, rows: np.ndarray, samples: int, hop: int) -> FloatArray:

@@ -91,14 +91,9 @@ def report_target(
         flash = {f"tables and code of {C_SOURCE}": code.flash_bytes}
         ram = {f"state and stack of {C_SOURCE}": code.ram_bytes}
     else:
-        flash = {
-            whole.file: whole.file_bytes,
-            f"{front.file} and {head.file}": front.file_bytes + head.file_bytes,
-        }
-        ram = {
-            f"{kind} of {whole.file}": whole.ram_bytes,
-            f"{kind} of {front.file} and {head.file}, ring": by_hops,
-        }
+        files = f"{front.file} and {head.file}"
+        flash = {f"{files}, without TFLM's own code": front.file_bytes + head.file_bytes}
+        ram = {f"{kind} of {files}, ring of frames": by_hops}
     report = TargetReport(
         name=target.name,
         title=target.title,
@@ -124,7 +119,7 @@ def report_target(
 
 
 def _check_fit(name: str, report: TargetReport) -> None:
-    whole, front, _ = report.graphs
+    _, front, _ = report.graphs
     if report.flash.allowed_bytes is not None and report.flash.needed_bytes > report.flash.allowed_bytes:
         largest = max(report.layers, key=lambda layer: layer.bytes)
         raise DoesNotFit(
@@ -132,7 +127,6 @@ def _check_fit(name: str, report: TargetReport) -> None:
             f"{largest.name} with {largest.bytes:,} bytes; no bundle was written"
         )
     if report.ram.allowed_bytes is not None and report.ram.needed_bytes > report.ram.allowed_bytes:
-        graph = whole if whole.file in report.ram.by else front
         if report.firmware is not None:
             code = report.firmware
             raise DoesNotFit(
@@ -141,7 +135,7 @@ def _check_fit(name: str, report: TargetReport) -> None:
             )
         raise DoesNotFit(
             f"{name} does not fit {report.name}: {_too_much('RAM', report.ram)}; its activations peak in "
-            f"{graph.peak_layer} with {graph.activations_bytes:,} bytes; no bundle was written"
+            f"{front.peak_layer} with {front.activations_bytes:,} bytes; no bundle was written"
         )
 
 
@@ -192,7 +186,7 @@ def _sources(target: Target) -> tuple[str, ...]:
     count = COUNTS[target.count]
     note = f" ({target.count_note})" if target.count_note else ""
     lines.append(
-        f"instructions per MAC: {count.per_mac:.2f}, and {count.others:,} besides the network: {count.source}{note}"
+        f"instructions per MAC: {count.per_mac:.2f} in the C code's kernels, not in TFLM's, and {count.others:,} besides the network: {count.source}{note}"
     )
     lines.append(
         f"cycles per instruction: {target.cycles_per_instruction:g}, assumed, without waiting for flash"

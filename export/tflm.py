@@ -20,7 +20,7 @@ from edge_mi.runners.base import Family, Int8Array, silenced_stderr
 
 MODULE: Final = "tflite_micro.python.tflite_micro.runtime"
 ABSENT: Final = (
-    "tflite-micro is not installed: pip install 'edge-mi[tflm]' (it exists for x86_64, Python 3.11 to 3.13)"
+    "tflite-micro is not installed: pip install '.[tflm]' (it exists for x86_64, Python 3.11 to 3.13)"
 )
 _ARENA_LIMIT: Final = 1 << 24
 

@@ -67,7 +67,7 @@ def test_a_missing_package_is_one_line_with_what_to_type(
     code = f"import os; os.chdir({str(tmp_path)!r})\nfrom edge_mi.cli.main import main\nraise SystemExit(main(sys.argv[1:]))"
     done = run(code, *words)
     assert done.returncode == 2
-    assert f"pip install 'edge-mi[{extra}]'" in done.stderr
+    assert f"pip install '.[{extra}]'" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
 

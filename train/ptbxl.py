@@ -156,7 +156,10 @@ def _rows(path: Path, needed: tuple[str, ...]) -> Iterator[dict[str, str]]:
                 )
             yield from reader
     except OSError as exc:
-        raise RecordError(f"{path} cannot be read ({exc.strerror}); expected the folder of PTB-XL") from exc
+        raise RecordError(
+            f"{path} cannot be read ({exc.strerror}); expected the folder of PTB-XL: give --data, or set EDGE_MI_DATA to "
+            "the folder that holds ptbxl"
+        ) from exc
 
 
 def _infarction_codes(path: Path) -> frozenset[str]:

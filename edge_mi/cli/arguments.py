@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from edge_mi.bundle import Bundle
+from edge_mi.bundle_rows import signature_facts
 from edge_mi.detector import PLACEMENTS
 from edge_mi.runners.base import RUNNER_NAMES
 from edge_mi.shipped import shipped_bundle
@@ -79,4 +81,8 @@ def positive(text: str) -> float:
 def load_bundle(args: argparse.Namespace) -> Bundle:
     """The bundle that the arguments of `add_bundle` name, signed as they demand."""
     key = PublicKey.load(args.require_signed) if args.require_signed is not None else None
-    return Bundle.load(args.bundle if args.bundle is not None else shipped_bundle(), require_signed=key)
+    bundle = Bundle.load(args.bundle if args.bundle is not None else shipped_bundle(), require_signed=key)
+    _, fault = signature_facts(bundle)
+    if fault is not None:
+        print(f"edge-mi: {fault}; --require-signed KEY would refuse it", file=sys.stderr)
+    return bundle

@@ -50,9 +50,7 @@ def examine() -> dict[str, Any]:
     """All that the page shows, as a JSON document."""
     packages = {name: _version(name) for name, _, _ in PACKAGES}
     missing = {
-        name: f"pip install 'edge-mi[{extra}]'"
-        for name, extra, _ in PACKAGES
-        if extra and packages[name] is None
+        name: f"pip install '.[{extra}]'" for name, extra, _ in PACKAGES if extra and packages[name] is None
     }
     problems = []
     if sys.maxsize < 2**32:
@@ -72,6 +70,7 @@ def examine() -> dict[str, Any]:
         "default_runner": default,
         "bluetooth_adapters": adapters,
         "bluetoothd": shutil.which("bluetoothctl") is not None,
+        "c_compiler": next((found for name in ("cc", "gcc", "clang") if (found := shutil.which(name))), None),
         "problems": problems,
         "usable": default is not None and sys.maxsize >= 2**32,
     }
@@ -99,7 +98,7 @@ def _runners(problems: list[str]) -> tuple[dict[str, dict[str, str]], str | None
             continue
         found[name] = {"library": runner.library, "family": runner.family}
     if not found:
-        problems.append("no runner: pip install 'edge-mi[tflite]'")
+        problems.append("no runner: pip install '.[tflite]'")
         return found, None
     preferred = default_runner_name()
     return found, preferred if preferred in found else next(iter(found))
@@ -109,9 +108,7 @@ def _page(report: dict[str, Any]) -> str:
     rows = []
     for name, extra, use in PACKAGES:
         found = report["packages"][name]
-        rows.append(
-            [name, found or "-", use, "" if found or not extra else f"pip install 'edge-mi[{extra}]'"]
-        )
+        rows.append([name, found or "-", use, "" if found or not extra else f"pip install '.[{extra}]'"])
     runners = [[name, r["library"], r["family"], "default" if name == report["default_runner"] else ""]
                for name, r in report["runners"].items()]  # fmt: skip
     parts = [
@@ -130,6 +127,9 @@ def _page(report: dict[str, Any]) -> str:
         or "none found (a patch can still be emulated: --link unix:PATH)"
     )
     parts += ["", f"Bluetooth adapters: {adapters}"]
+    parts.append(
+        f"C compiler: {report['c_compiler'] or 'none (edge-mi export --to c needs one: apt install gcc)'}"
+    )
     parts += [f"PROBLEM: {problem}" for problem in report["problems"]]
     return "\n".join(parts)
 

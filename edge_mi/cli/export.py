@@ -108,13 +108,15 @@ def run(args: argparse.Namespace) -> int:
             f"--ranges {args.ranges} needs records to measure on: give --data STORE, or leave it out to use the "
             "checkpoint's ranges"
         )
+    if args.test_fold is not None and args.data is None:
+        raise ConfigError(f"--test-fold {args.test_fold} goes with --data STORE")
     checkpoint = Checkpoint.load(args.checkpoint if args.checkpoint is not None else shipped_checkpoint())
     if args.hop is not None:
         checkpoint = checkpoint.with_hop(args.hop)
     writer: Any = import_module("edge_mi.export.bundle_writer")
-    print(f"exporting {checkpoint.info.net.name} to {args.out}", file=sys.stderr)
     limits, target = _limits(args.limits), _target(args.target)
     extras = writer.Extras(_firmware(args, checkpoint), "tflm" in args.to, args.golden)
+    print(f"exporting {checkpoint.info.net.name} to {args.out}", file=sys.stderr)
     try:
         if args.data is None:
             result = writer.export_bundle(
@@ -142,6 +144,9 @@ def run(args: argparse.Namespace) -> int:
             )
     except ExportDisagreement as exc:
         if exc.table is not None:
+            print(
+                "LAYERS, a few check windows: int8 beside float, and the files beside the integers behind them"
+            )
             print(exc.table)
         raise
     key = sign.public.fingerprint if sign is not None else None
@@ -230,6 +235,7 @@ def _document(result: Any) -> dict[str, Any]:
         "not_compared": result.not_compared,
         "target": None if result.target is None else strict.encode(result.target),
         "auroc": _auroc(result),
+        "measured": result.measured,
         "c_decisions": result.c_decisions,
     }
 
@@ -284,7 +290,10 @@ def _page(result: Any) -> str:
         )
         interval = auroc["interval"]
         spread = f" (95 % {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
-        lines.append(f"AUROC, MI against all others: {values}{spread}, n = {auroc['n']}, {auroc['source']}")
+        lines.append(f"AUROC, MI against all others: {values}{spread}, n = {auroc['n']}")
+        lines.append(
+            f"({auroc['source']}{'' if document['measured'] else '; from the checkpoint, not measured now'})"
+        )
     if firmware is not None:
         lines += [
             "",

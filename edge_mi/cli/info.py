@@ -86,9 +86,7 @@ def describe(bundle: Bundle) -> str:
     for source, group in metrics_by_source(shown).items():
         parts += ["", f"INT8, {source}", table([metric_row(m) for m in group], header=METRIC_HEADER)]
     if len(shown) < len(info.metrics):
-        parts.append(
-            f"({len(info.metrics) - len(shown)} more figures, of the float network and of age alone: --json)"
-        )
+        parts.append(f"({len(info.metrics) - len(shown)} more of the float network and of age alone: --json)")
     return "\n".join(parts)
 
 

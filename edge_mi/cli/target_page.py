@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 from edge_mi.terminal import table
@@ -29,16 +30,6 @@ def target_lines(target: dict[str, Any]) -> list[str]:
         ]
         for graph in target["graphs"]
     ]
-    estimates = [
-        [
-            _ESTIMATES.get(estimate["decision"], estimate["decision"]),
-            f"{estimate['macs']:,}",
-            _number(estimate["instructions"]),
-            _number(estimate["time_ms"]),
-            _number(estimate["energy_uj"]),
-        ]
-        for estimate in target["estimates"]
-    ]
     clock = "" if target["clock_hz"] is None else f", {target['clock_hz'] / 1e6:g} MHz"
     return [
         f"target {target['name']}: {target['title']} ({target['core']}{clock})",
@@ -48,22 +39,45 @@ def target_lines(target: dict[str, Any]) -> list[str]:
         table(layers, header=["layer", "bytes", "MACs a window", "MACs a hop"]),
         "",
         table(graphs, header=["graph", "bytes", "TFLM arena", "activations", "peak in"]),
-        f"arena: {target['arena_source']}",
+        *_wrapped([f"arena: {target['arena_source']}"]),
         *_code(target["firmware"]),
         "",
-        table(estimates, header=[target["estimates_are"], "MACs", "instructions", "ms", "uJ"]),
-        target["formula"],
-        *target["sources"],
+        *_estimates(target),
+        *_wrapped(target["sources"]),
     ]
+
+
+def _estimates(target: dict[str, Any]) -> list[str]:
+    if all(estimate["instructions"] is None for estimate in target["estimates"]):
+        return []
+    rows = [
+        [
+            _ESTIMATES.get(estimate["decision"], estimate["decision"]),
+            f"{estimate['macs']:,}",
+            _number(estimate["instructions"]),
+            _number(estimate["time_ms"]),
+            _number(estimate["energy_uj"]),
+        ]
+        for estimate in target["estimates"]
+    ]
+    header = [target["estimates_are"], "MACs", "instructions", "ms", "µJ"]
+    return [table(rows, header=header), *_wrapped([target["formula"]])]
+
+
+def _wrapped(lines: list[str]) -> list[str]:
+    """Paragraphs that a terminal of 100 columns shows whole."""
+    return [part for line in lines for part in textwrap.wrap(line, 100, subsequent_indent="  ")]
 
 
 def _code(code: dict[str, Any] | None) -> list[str]:
     if code is None:
         return []
-    return [
-        f"C code: {code['tables_bytes']:,} bytes of tables and at most {code['code_bytes']:,} of code; "
-        f"{code['state_bytes']:,} bytes of state and at most {code['stack_bytes']:,} of stack (as measured: make mcu)"
-    ]
+    return _wrapped(
+        [
+            f"C code: {code['tables_bytes']:,} bytes of tables and at most {code['code_bytes']:,} of code; "
+            f"{code['state_bytes']:,} bytes of state and at most {code['stack_bytes']:,} of stack (as measured: make mcu)"
+        ]
+    )
 
 
 def _budget(budget: dict[str, Any]) -> str:

@@ -149,7 +149,7 @@ def test_without_cryptography_nothing_passes_for_signed(
         [sys.executable, "-c", code, *words, str(keys["--require-signed" in words])],
         capture_output=True, text=True, timeout=60, cwd=tmp_path, check=False,
     )  # fmt: skip
-    expected = "edge-mi: cryptography is not installed: pip install 'edge-mi[sign]'\n"
+    expected = "edge-mi: cryptography is not installed: pip install '.[sign]' (in the folder of EdgeMI)\n"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", expected)
     assert list(tmp_path.iterdir()) == []
 
