@@ -53,15 +53,15 @@ def mcu_figures(mcu: Json) -> list[str]:
         f"{mcu['emulator'].partition(' (')[0]}. {decisions:,} decisions on real and synthetic records, with a gap in the long ones, "
         f"are those of the Python detector. Instructions for one decision, a second of stream: filters, network, quality and alarm; "
         f"of the network {mcu['macs_decision']:,} MACs, {mcu['macs_decision'] / mcu['macs_window']:.1%} of a window. RAM is the state, without the "
-        f"samples' buffer and the stack. QEMU counts instructions, not cycles. Made by `{mcu['command']}`.",
+        f"samples' buffer and the stack. Longest: instructions of one call of `edge_mi_push` with 13 samples, and of `edge_mi_next` after a gap or at the end. QEMU counts instructions, not cycles. Made by `{mcu['command']}`.",
         "",
         *table(
-            ["core", "sensor, Hz", "family", "flash, bytes", "RAM, bytes", "stack, bytes", "instructions, mean", "most", "of the network", "decisions"],
+            ["core", "sensor, Hz", "family", "flash, bytes", "RAM, bytes", "stack, bytes", "instructions, mean", "most", "of the network", "longest push", "longest next", "decisions"],
             [
                 [
                     row["core"], str(row["rate_hz"]), row["family"], f"{row['flash_bytes']:,}", f"{row['ram_bytes']:,}",
                     f"{row['stack_bytes']:,}", f"{row['instructions_mean']:,}", f"{row['instructions_most']:,}",
-                    f"{row['instructions_network']:,}", f"{row['decisions']}, identical" if row["identical"] else "DIFFER",
+                    f"{row['instructions_network']:,}", f"{row['longest_push']:,}", f"{row['longest_next']:,}", f"{row['decisions']}, identical" if row["identical"] else "DIFFER",
                 ]
                 for row in rows
             ],

@@ -69,6 +69,8 @@ class Run:
     decisions: list[Decision]
     instructions_mean: int | None
     instructions_most: int | None
+    longest_push: int | None
+    longest_next: int | None
     stack_bytes: int | None
     state_bytes: int | None
 
@@ -170,7 +172,7 @@ def _parse(text: str, model_id: str) -> Run:
                 model_id=model_id,
             )
         )
-    return Run(decisions, *(numbers.get(name) for name in ("mean", "most", "stack", "state")))
+    return Run(decisions, *(numbers.get(name) for name in ("mean", "most", "push", "next", "stack", "state")))
 
 
 def first_difference(found: list[Decision], expected: list[Decision], ticks_hz: int) -> str | None:
@@ -235,7 +237,7 @@ def _measure_core(
     image = work / f"{core.name}.elf"
     sizes = build(core, (bundle.path / C_SOURCE).parent, image)
     ticks_hz = math.lcm(firmware.rate_hz, bundle.info.net.rate_hz)
-    compared, instructions, most, stack, state = 0, 0, 0, 0, 0
+    compared, instructions, most, push, drain, stack, state = 0, 0, 0, 0, 0, 0, 0
     for name, codes in records:
         third = len(codes) // 3
         stream = (
@@ -252,12 +254,14 @@ def _measure_core(
         if found.instructions_mean is not None:
             instructions = max(instructions, found.instructions_mean)
             most, stack = max(most, found.instructions_most or 0), max(stack, found.stack_bytes or 0)
+            push, drain = max(push, found.longest_push or 0), max(drain, found.longest_next or 0)
             state = found.state_bytes or 0
     return {
         "core": core.name, "rate_hz": firmware.rate_hz, "family": firmware.family,
         "records": len(records), "decisions": compared, "identical": True,
         "flash_bytes": sizes["flash_bytes"], "ram_bytes": sizes["ram_bytes"] + state, "stack_bytes": stack,
         "instructions_mean": instructions, "instructions_most": most,
+        "longest_push": push, "longest_next": drain,
         "instructions_network": network_instructions(core, (bundle.path / C_SOURCE).parent, work),
     }  # fmt: skip
 

@@ -48,6 +48,7 @@ class _State:
     next_index: int | None = None
     clock: HopClock | None = None
     before: Reason = "warming_up"
+    told: int = 0  # undetermined answers since the last sample
     anchors: list[tuple[int, float, float]] = field(default_factory=list)
 
 
@@ -103,7 +104,7 @@ class Detector:
             # the last stretch may have been too short for the chain to reach
             index, t_s, stamp_hz = state.anchors[-1]
             end_s = t_s + (state.next_index - index) / stamp_hz
-            for after_s in state.clock.passed(state.next_index, 0, self._most_in_a_gap):
+            for after_s in state.clock.passed(state.next_index, 0, self._most_in_a_gap - state.told):
                 answers.append(Answer(self._undetermined(end_s + after_s, state.before), None))
         self._restart()
         return answers
@@ -170,6 +171,7 @@ class Detector:
     def _take_samples(self, index: int, samples_mv: FloatArray) -> list[Answer]:
         state = self._state
         assert state.rate_hz is not None
+        state.told = 0
         if state.segment is None:
             info = self.bundle.info
             assert state.clock is not None
@@ -201,14 +203,16 @@ class Detector:
         """Undetermined answers, one a hop, for time in which nothing can be judged.
 
         What a stretch of signal before the gap was too short to answer falls due here too, so that a link that
-        loses every second frame is not silent. A gap says so for as long as the alarm looks back.
+        loses every second frame is not silent. A gap says so for as long as the alarm looks back, and so do several
+        with no sample between them.
         """
         state = self._state
         answers = self._end_segment()
         reason = state.before = _GAP_REASON.get(cause, "gap")
         assert state.clock is not None
-        for after_s in state.clock.passed(index, n, self._most_in_a_gap):
+        for after_s in state.clock.passed(index, n, self._most_in_a_gap - state.told):
             answers.append(Answer(self._undetermined(t_s + after_s, reason), None))
+            state.told += 1
         return answers
 
     @property

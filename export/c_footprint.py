@@ -8,7 +8,7 @@ from typing import Final
 
 from edge_mi.netspec import NetSpec
 
-# largest over the cores and rates of benchmarks/results/mcu.json, rounded up
+# at -O2 and a hop of 1 s: the largest over the cores and rates of benchmarks/results/mcu.json, rounded up
 CODE_BYTES: Final = 9472
 STACK_BYTES: Final = 2432
 _SIZES: Final = {"int8_t": 1, "int32_t": 4, "float": 4}
@@ -17,7 +17,8 @@ _TABLE: Final = re.compile(r"^static const (int8_t|int32_t|float) \w+\[(\d+)\]",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeMemory:
-    """tables_bytes, state_bytes: of this code. code_bytes, stack_bytes: at most, on the cores that were measured.
+    """tables_bytes, state_bytes: of this code. code_bytes, stack_bytes: at most, on the cores that were
+    measured, at -O2.
 
     keeps_most: the convolution that keeps most of its input between two samples, in keeps_most_bytes.
     """

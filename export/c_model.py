@@ -131,15 +131,26 @@ class CModel:
         return result[:count]
 
     def decisions(
-        self, stream: Sequence[NDArray[np.int16] | Missing], *, model_id: str = "", chunk: int = 1 << 16
+        self,
+        stream: Sequence[NDArray[np.int16] | Missing],
+        *,
+        model_id: str = "",
+        chunk: int = 1 << 16,
+        drain: bool = True,
     ) -> list[Decision]:
-        """A whole stream of codes int16 (n,) and gaps, given in chunks of at most `chunk`, with its end."""
+        """A whole stream of codes int16 (n,) and gaps, given in chunks of at most `chunk`, with its end.
+
+        drain: ask for the decisions that a gap brings at once; the next push gives them otherwise.
+        """
         self.begin()
         result: list[Decision] = []
         for part in stream:
             if isinstance(part, Missing):
-                self._code.edge_mi_gap(self._state, ctypes.c_uint32(part.n_samples))
-                result += self._waiting(model_id)
+                if part.n_samples:
+                    self._code.edge_mi_gap(self._state, ctypes.c_uint32(part.n_samples))
+                else:
+                    self._code.edge_mi_reset(self._state)
+                result += self._waiting(model_id) if drain else []
                 continue
             for first in range(0, len(part), chunk):
                 result += self.push(part[first : first + chunk], model_id=model_id)

@@ -18,6 +18,7 @@ import numpy as np
 from edge_mi.alarm import AlarmConfig
 from edge_mi.bundle import BundleInfo
 from edge_mi.checkpoint import Calibration, CheckpointInfo, OperatingPoint
+from edge_mi.errors import ConfigError
 from edge_mi.firmware import Firmware
 from edge_mi.heartbeats import BEAT_AFTER_S, BEAT_BEFORE_S, BLOCK_S, ENERGY_S, REFRACTORY_S
 from edge_mi.netspec import NetSpec
@@ -33,6 +34,7 @@ HEADER: Final = "edge_mi.h"
 SOURCE: Final = "edge_mi.c"
 _PARTS: Final = ("edge_mi.c", "filters.c", "network.c", "heartbeats.c", "quality.c", "stream.c", "testing.c")
 _LINE = 110
+_NAME = re.compile(r"[A-Za-z0-9 ._+-]+")
 
 
 def write_c(
@@ -60,7 +62,12 @@ def _constants(
 ) -> str:
     spec, signal, rate_hz = net.spec, info.signal, firmware.rate_hz
     resampler = _resampler(signal, rate_hz)
-    points = {p.name: _positive_from(net, info.calibration, p) for p in info.operating_points}
+    points = {_identifier(p.name): _positive_from(net, info.calibration, p) for p in info.operating_points}
+    if len(points) < len(info.operating_points) or _NAME.fullmatch(spec.name) is None:
+        names = ", ".join(point.name for point in info.operating_points)
+        raise ConfigError(
+            f"network {spec.name!a}, operating points {names}: some have no name of their own in C"
+        )
     values: dict[str, tuple[Any, str]] = {
         "MODEL": (f'"{spec.name}"', ""),
         "WEIGHTS": (f'"{_fingerprint(net)}"', "sha256 of weights, biases and scales, its beginning"),
@@ -68,6 +75,7 @@ def _constants(
         "GAIN": (f'"{firmware.gain}"', "codes in a millivolt, for people; the code has them in it"),
         "BASELINE": (firmware.baseline, "code of 0 mV"),
         "MODEL_RATE_HZ": (spec.rate_hz, ""),
+        "PREVALENCE_PPM": (round(1e6 * info.calibration.prevalence), "that the probabilities hold for"),
         "TICKS_PER_S": (math.lcm(rate_hz, spec.rate_hz), ""),
         "DELAY_MS": (
             math.ceil(1000 * signal.delay_s(rate_hz)),
@@ -77,10 +85,7 @@ def _constants(
         "WINDOW": (spec.window_samples, "samples at the model's rate"),
         "HOP": (spec.hop_samples, ""),
         "OUTPUTS": (len(spec.outputs), " ".join(spec.outputs)),
-        **{
-            f"POINT_{_identifier(name)}": (value, "smallest logit that is positive")
-            for name, value in points.items()
-        },
+        **{f"POINT_{name}": (value, "smallest logit that is positive") for name, value in points.items()},
         "DEFAULT_POINT": (f"EDGE_MI_POINT_{_identifier(info.default_operating_point)}", ""),
         "CONVS": (len(net.convs), ""),
         "FEATURES": (spec.features, ""),

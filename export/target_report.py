@@ -186,7 +186,8 @@ def _sources(target: Target) -> tuple[str, ...]:
     count = COUNTS[target.count]
     note = f" ({target.count_note})" if target.count_note else ""
     lines.append(
-        f"instructions per MAC: {count.per_mac:.2f} in the C code's kernels, not in TFLM's, and {count.others:,} besides the network: {count.source}{note}"
+        f"instructions per MAC: {count.per_mac:.2f} in the C code's kernels, not TFLM's, and {count.others:,} besides the "
+        f"network: {count.source}{note}"
     )
     lines.append(
         f"cycles per instruction: {target.cycles_per_instruction:g}, assumed, without waiting for flash"

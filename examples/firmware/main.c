@@ -3,7 +3,7 @@
  *     main RECORD [gap=SAMPLE:N]...
  *
  * RECORD holds int16 codes, little endian, at EDGE_MI_RATE_HZ; in a firmware they come from the ADC. N samples are
- * said to be missing before sample number SAMPLE. */
+ * said to be missing before sample number SAMPLE; 0: the sensor was reset there. */
 #include "board.h"
 #include "edge_mi.h"
 
@@ -19,7 +19,7 @@ static const char *const REASONS[] = {"", "warming_up", "gap", "flat", "saturate
 
 static edge_mi_state state; /* the only memory that EdgeMI uses beside the stack */
 static unsigned long long since_decision, all, most;
-static unsigned long decisions, deepest;
+static unsigned long decisions, deepest, longest_push, longest_next;
 
 static void report(const edge_mi_decision *d)
 {
@@ -39,7 +39,9 @@ static size_t push(const int16_t *samples, size_t n, edge_mi_decision *d)
     board_paint_stack();
     unsigned long start = board_ticks();
     size_t used = edge_mi_push(&state, samples, n, d);
-    since_decision += board_instructions(start, board_ticks());
+    unsigned long took = board_instructions(start, board_ticks());
+    since_decision += took;
+    if (took > longest_push) longest_push = took;
     unsigned long depth = board_stack_used();
     if (depth > deepest) deepest = depth;
     return used;
@@ -57,7 +59,14 @@ static void take(const int16_t *samples, size_t n)
 static void drain(void)
 {
     edge_mi_decision d;
-    while (edge_mi_next(&state, &d)) report(&d);
+    int more;
+    do {
+        unsigned long start = board_ticks();
+        more = edge_mi_next(&state, &d);
+        unsigned long took = board_instructions(start, board_ticks());
+        if (took > longest_next) longest_next = took;
+        if (more) report(&d);
+    } while (more);
 }
 
 int main(int argc, char **argv)
@@ -71,11 +80,14 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: main RECORD [gap=SAMPLE:N]...\n");
         return 2;
     }
-    for (int i = 2; i < argc && gaps < MAX_GAPS; i++) {
+    for (int i = 2; i < argc; i++) {
         char *end;
-        if (strncmp(argv[i], "gap=", 4) != 0) continue;
+        if (gaps == MAX_GAPS || strncmp(argv[i], "gap=", 4) != 0) {
+            fprintf(stderr, "%s: expected gap=SAMPLE:N, %d at most\n", argv[i], MAX_GAPS);
+            return 2;
+        }
         gap_at[gaps] = strtoul(argv[i] + 4, &end, 10);
-        gap_samples[gaps++] = strtoul(end + 1, NULL, 10);
+        gap_samples[gaps++] = *end == ':' ? strtoul(end + 1, NULL, 10) : 0;
     }
     FILE *record = fopen(argv[1], "rb");
     if (record == NULL) {
@@ -86,10 +98,11 @@ int main(int argc, char **argv)
     edge_mi_init(&state);
     printf("t_s,state,reason,probability_ppm,quality_permille,heart_rate_dbpm,logit\n");
     while (fread(bytes, 1, 2, record) == 2) {
-        if (next < gaps && at == gap_at[next]) {
+        for (; next < gaps && at == gap_at[next]; next++) {
             take(samples, n);
             n = 0;
-            edge_mi_gap(&state, (uint32_t)gap_samples[next++]);
+            if (gap_samples[next] > 0) edge_mi_gap(&state, (uint32_t)gap_samples[next]);
+            else edge_mi_reset(&state);
             drain();
         }
         samples[n++] = (int16_t)(uint16_t)(bytes[0] | bytes[1] << 8);
@@ -101,11 +114,12 @@ int main(int argc, char **argv)
     }
     take(samples, n);
     fclose(record);
-    if (decisions > 0 && all > 0) { /* the board counts */
-        printf("# instructions %lu mean %lu most\n", (unsigned long)(all / decisions), (unsigned long)most);
-        printf("# bytes %lu stack %lu state\n", deepest, (unsigned long)sizeof state);
-    }
     edge_mi_close(&state);
     drain();
+    if (decisions > 0 && all > 0) { /* the board counts */
+        printf("# instructions %lu mean %lu most\n", (unsigned long)(all / decisions), (unsigned long)most);
+        printf("# longest %lu push %lu next\n", longest_push, longest_next);
+        printf("# bytes %lu stack %lu state\n", deepest, (unsigned long)sizeof state);
+    }
     return 0;
 }

@@ -10,7 +10,7 @@
 #if defined(__ARM_FEATURE_MVE)
 #include <arm_mve.h>
 #define USE_MVE 1
-#elif defined(__ARM_FEATURE_DSP)
+#elif defined(__ARM_FEATURE_SIMD32)
 #include <arm_acle.h>
 #define USE_DSP 1
 #endif

@@ -5,6 +5,8 @@
  * Written by `edge-mi export --to c`; do not edit. The signal chain, the network, the quality rules and the alarm
  * compute in integers what the Python package computes, and give the same decisions: see docs/firmware.md.
  *
+ * Call it from one place, not from an interrupt: the longest calls take as long as a whole decision.
+ *
  *     static edge_mi_state state;
  *     edge_mi_decision decision;
  *     edge_mi_init(&state);
@@ -48,7 +50,9 @@ typedef enum {
 } edge_mi_reason;
 
 typedef struct {
-    uint64_t t_ticks;        /* end of the window after the first sample, in 1 / EDGE_MI_TICKS_PER_S s */
+    /* End of the window in 1 / EDGE_MI_TICKS_PER_S s, counted in samples, missing ones included. It may lie up to one
+     * sample of the model behind the last sample, and so the answer to a reset before it. */
+    uint64_t t_ticks;
     edge_mi_answer state;
     edge_mi_reason reason;
     int32_t probability_ppm; /* calibrated, 0..1000000; -1 when undetermined */
@@ -71,12 +75,14 @@ typedef struct {
     int64_t sum;
     int32_t first, last, high, low;
     uint32_t start; /* number of its first sample in the segment, low 32 bits */
-    uint32_t n, prefix, suffix, longest, at_high, at_low;
+    uint16_t n, prefix, suffix, longest; /* samples; in the run at its start, at its end, in its longest run */
+    uint16_t at_high, at_low; /* samples at the extremes in runs of three or more that touch neither end */
 } edge_mi_block; /* what the quality rules need of a stretch of raw samples */
 
 typedef struct {
     int64_t next_point;   /* number of the next point on the grid of hops */
-    int64_t last_point;   /* last point of the gap that is being told of */
+    int64_t last_point;   /* last point that has passed */
+    uint64_t reset_ticks; /* when the sensor was reset, if that is still to be told */
     uint64_t first_index; /* sample at which the grid begins */
     uint64_t index;       /* samples of the sensor so far, missing ones included */
     uint64_t start_index; /* first sample of the segment */
@@ -96,16 +102,19 @@ typedef struct {
     int32_t resampler_x[EDGE_MI_RESAMPLER_BUFFER];
 #endif
     int32_t frame_sums[EDGE_MI_FEATURES];
-    uint32_t missing; /* samples of the gap that is being told of */
-    uint16_t missed;  /* decisions given for it */
-    uint16_t skip;    /* samples before the first frame of the segment */
+    uint16_t told; /* undetermined decisions since the last sample */
+    uint16_t skip; /* samples before the first frame of the segment */
     uint16_t window_at, frame_at, block_at, block_count, answered_count;
     int16_t positive_from;
     int16_t conv_fill[EDGE_MI_CONVS];
     int8_t conv_x[EDGE_MI_CONV_BUFFER];
     int8_t frames[EDGE_MI_FRAMES][EDGE_MI_FEATURES];
     uint8_t answered_positive[EDGE_MI_ANSWERS];
-    uint8_t step, then, before, heard, in_segment, latched;
+    uint8_t step;                   /* what edge_mi_next goes on with */
+    uint8_t lost, was_reset, ended; /* what it has to tell of */
+    uint8_t before;                 /* reason for windows before there is enough signal */
+    uint8_t heard, in_segment;      /* since the start or a reset; since the last gap */
+    uint8_t latched;
 } edge_mi_state;
 
 /* The start of a stream, at the default operating point. */
@@ -119,14 +128,16 @@ void edge_mi_set_operating_point(edge_mi_state *state, int16_t point);
  * and take no sample. */
 size_t edge_mi_push(edge_mi_state *state, const int16_t *samples, size_t n, edge_mi_decision *decision);
 
-/* n_samples are missing here; 0: nobody knows how many, as after a reset of the sensor. The decisions that this
- * brings are given by edge_mi_next or by the next pushes. Returns 0, and does nothing, while some are waiting. */
-int edge_mi_gap(edge_mi_state *state, uint32_t n_samples);
+/* n_samples are missing here. The decisions that this brings are given by edge_mi_next, or by the next pushes. */
+void edge_mi_gap(edge_mi_state *state, uint32_t n_samples);
 
-/* The stream ends here. As edge_mi_gap; when the last decision has been taken, the state is that of a new stream. */
-int edge_mi_close(edge_mi_state *state);
+/* The sensor started anew, and nobody knows how many samples are missing. As edge_mi_gap. */
+void edge_mi_reset(edge_mi_state *state);
 
-/* One decision of those that a gap or the end brought. Returns 0 where none is left. */
+/* The stream ends here. When edge_mi_next has given the last decision, the state is that of a new stream. */
+void edge_mi_close(edge_mi_state *state);
+
+/* One decision of those that a gap, a reset or the end brought. Returns 0 where none is left. */
 int edge_mi_next(edge_mi_state *state, edge_mi_decision *decision);
 
 #ifdef EDGE_MI_TESTING

@@ -187,6 +187,6 @@ static int16_t heart_rate_dbpm(const int16_t *peaks, size_t count)
     int16_t intervals[MAX_PEAKS];
     for (size_t k = 1; k < count; k++) intervals[k - 1] = (int16_t)(peaks[k] - peaks[k - 1]);
     int32_t twice = twice_median_short(intervals, count - 1);
-    return (int16_t)((2400 * EDGE_MI_MODEL_RATE_HZ + twice) / (2 * twice));
+    return (int16_t)((INT32_C(2400) * EDGE_MI_MODEL_RATE_HZ + twice) / (2 * twice));
 }
 

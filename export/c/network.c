@@ -9,6 +9,7 @@ static int32_t scaled(const layer *l, size_t o, int32_t sum)
     if (exponent > 0) x <<= exponent;
     x = (x * (uint32_t)l->mantissa[o] + ((uint32_t)1 << 30) - (uint32_t)negative) >> 31;
     if (exponent < 0) x = (x + ((uint64_t)1 << (-exponent - 1))) >> -exponent;
+    if (x > 512) x = 512; /* beyond int8 already */
     return negative ? -(int32_t)x : (int32_t)x;
 }
 #else

@@ -9,6 +9,7 @@ static void block_open(edge_mi_state *s)
 {
     edge_mi_block *b;
     if (s->block_count > 0 && block(s, s->block_count - 1u)->n == 0) return; /* a start and an end in one place */
+    if (s->block_count == EDGE_MI_BLOCKS) return; /* never: the ring holds all that a window can wait for */
     b = block(s, s->block_count++);
     memset(b, 0, sizeof *b);
     b->start = (uint32_t)s->raw;
@@ -38,8 +39,8 @@ static void raw_put(edge_mi_state *s, int32_t x)
     }
     if (x != b->last) {
         if (b->prefix < b->n && b->suffix >= 3) { /* a run that touches neither end */
-            if (b->last == b->high) b->at_high += b->suffix;
-            if (b->last == b->low) b->at_low += b->suffix;
+            if (b->last == b->high) b->at_high = (uint16_t)(b->at_high + b->suffix);
+            if (b->last == b->low) b->at_low = (uint16_t)(b->at_low + b->suffix);
         }
         b->suffix = 0;
     } else if (b->prefix == b->n) {
@@ -83,7 +84,7 @@ static raw_facts raw_window(edge_mi_state *s)
     int32_t value = 0;
     uint32_t run = 0;
     memset(&f, 0, sizeof f);
-    while (block(s, 0)->start != start) { /* of windows that are answered */
+    while (s->block_count > 0 && block(s, 0)->start != start) { /* of windows that are answered */
         s->block_at = (uint16_t)((s->block_at + 1) % EDGE_MI_BLOCKS);
         s->block_count--;
     }

@@ -49,8 +49,7 @@ static uint64_t first_due(edge_mi_state *s)
 
 /* ---- stream ---- */
 
-enum { RUNNING, FLUSH_RESAMPLER, FLUSH_FIR, MISSING };
-enum { THEN_GAP, THEN_UNKNOWN, THEN_CLOSE };
+enum { RUNNING, FLUSH_RESAMPLER, FLUSH_FIR, TELLING };
 
 static void undetermined(edge_mi_decision *d, uint64_t t_ticks, edge_mi_reason reason)
 {
@@ -141,6 +140,7 @@ static void begin_segment(edge_mi_state *s)
         s->next_point = 0;
     }
     s->in_segment = 1;
+    s->told = 0;
     s->start_index = s->index;
     s->position = s->raw = 0;
     s->due = first_due(s);
@@ -181,52 +181,64 @@ size_t edge_mi_push(edge_mi_state *s, const int16_t *samples, size_t n, edge_mi_
     return n;
 }
 
-static int end_segment(edge_mi_state *s, uint8_t then, uint32_t n_samples)
+/* Points of the grid up to now have passed; those without a decision are told of. */
+static void pass(edge_mi_state *s)
 {
-    if (s->step != RUNNING) return 0;
-    s->then = then;
-    s->missing = n_samples;
-    s->step = s->in_segment ? FLUSH_RESAMPLER : MISSING;
-    s->missed = 0;
-    s->last_point = s->next_point - 1;
-    if (s->heard) s->last_point = floor_div(on_grid(s, s->index + n_samples) - GRID_PHASE, GRID_HOP);
-    if (then == THEN_GAP) s->index += n_samples;
-    return 1;
+    if (s->heard) s->last_point = floor_div(on_grid(s, s->index) - GRID_PHASE, GRID_HOP);
+    if (s->step == RUNNING) s->step = s->in_segment ? FLUSH_RESAMPLER : TELLING;
 }
 
-int edge_mi_gap(edge_mi_state *s, uint32_t n_samples)
+void edge_mi_gap(edge_mi_state *s, uint32_t n_samples)
 {
-    return end_segment(s, n_samples == 0 ? THEN_UNKNOWN : THEN_GAP, n_samples);
+    if (n_samples == 0) return;
+    s->index += n_samples;
+    if (s->was_reset) return; /* nothing was heard since, so nothing is missed */
+    s->lost = 1;
+    pass(s);
 }
 
-int edge_mi_close(edge_mi_state *s)
+void edge_mi_reset(edge_mi_state *s)
 {
-    return end_segment(s, THEN_CLOSE, 0);
+    if (s->was_reset) return;
+    s->was_reset = 1;
+    s->reset_ticks = ticks(s->index, 0);
+    if (s->step == RUNNING) s->step = s->in_segment ? FLUSH_RESAMPLER : TELLING;
 }
 
-/* The decisions that fall due while nothing is heard: the first few of them, so that a long gap is not a flood. */
-static int missing(edge_mi_state *s, edge_mi_decision *d)
+void edge_mi_close(edge_mi_state *s)
 {
-    int64_t point = s->next_point + s->missed;
-    if (s->then != THEN_CLOSE) s->before = EDGE_MI_GAP;
-    if (s->then == THEN_UNKNOWN) {
-        undetermined(d, ticks(s->index, 0), EDGE_MI_GAP);
+    s->ended = 1;
+    if (!s->was_reset) pass(s);
+}
+
+/* What falls due while nothing is heard: the first few decisions, so that a long gap is not a flood. */
+static int tell(edge_mi_state *s, edge_mi_decision *d)
+{
+    if (s->lost) s->before = EDGE_MI_GAP;
+    if (s->heard && (s->lost || (s->ended && !s->was_reset))) {
+        if (s->next_point <= s->last_point && s->told < MOST_IN_A_GAP) {
+            undetermined(d, ticks(s->first_index, GRID_PHASE + s->next_point * GRID_HOP), (edge_mi_reason)s->before);
+            s->told++;
+            s->next_point++;
+            return 1;
+        }
+        if (s->last_point >= s->next_point) s->next_point = s->last_point + 1;
+    }
+    s->lost = 0;
+    if (s->was_reset) {
+        undetermined(d, s->reset_ticks, EDGE_MI_GAP);
+        s->was_reset = 0;
+        s->before = EDGE_MI_GAP;
         s->heard = 0;
         s->answered_count = 0;
-        s->step = RUNNING;
+        if (!s->ended) s->step = RUNNING;
         return 1;
     }
-    if (point <= s->last_point && s->missed < MOST_IN_A_GAP) {
-        s->missed++;
-        undetermined(d, ticks(s->first_index, GRID_PHASE + point * GRID_HOP), (edge_mi_reason)s->before);
-        return 1;
-    }
-    if (s->last_point >= s->next_point) s->next_point = s->last_point + 1;
     s->step = RUNNING;
-    if (s->then == THEN_CLOSE) {
-        int16_t point_chosen = s->positive_from;
+    if (s->ended) {
+        int16_t point = s->positive_from;
         edge_mi_init(s);
-        s->positive_from = point_chosen;
+        s->positive_from = point;
     }
     return 0;
 }
@@ -245,8 +257,7 @@ int edge_mi_next(edge_mi_state *s, edge_mi_decision *d)
         while (stage_mirror(&FIR, &s->stages[1], s->fir_x))
             if (drain_fir(s, d)) return 1;
         s->in_segment = 0;
-        s->step = MISSING;
+        s->step = TELLING;
     }
-    return s->step == MISSING ? missing(s, d) : 0;
+    return s->step == TELLING ? tell(s, d) : 0;
 }
-

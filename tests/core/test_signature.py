@@ -231,7 +231,7 @@ def test_what_was_checked_is_what_runs(signed: Path, key: SigningKey) -> None:
     there = pickle.loads(pickle.dumps(bundle))
     assert there == bundle
     for runner in available_runners():
-        assert verify_golden(there, open_runner(there, runner)) > 0
+        assert verify_golden(there, open_runner(there, runner)).matched in ("both", "fast", "reference")
 
 
 def test_the_same_key_gives_the_same_signature(key: SigningKey) -> None:

@@ -131,13 +131,65 @@ def streams(draw: st.DrawFn, rate_hz: int) -> list[np.ndarray | Missing]:
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(stream=streams(130), chunk=st.integers(1, 700))
+@given(stream=streams(130), chunk=st.integers(1, 700), drain=st.booleans())
 def test_any_stream_in_any_chunks_is_decided_as_python_does(
-    pair: tuple[CModel, Detector], stream: list[np.ndarray | Missing], chunk: int
+    pair: tuple[CModel, Detector], stream: list[np.ndarray | Missing], chunk: int, drain: bool
 ) -> None:
     model, detector = pair
     expected = expected_decisions(detector, model.firmware, stream)
-    assert model.decisions(stream, model_id=detector.bundle.model_id, chunk=chunk) == expected
+    found = model.decisions(stream, model_id=detector.bundle.model_id, chunk=chunk, drain=drain)
+    assert found == expected
+
+
+@pytest.mark.parametrize("drain", [True, False], ids=["drained", "not drained"])
+@pytest.mark.parametrize(
+    "order",
+    [
+        ["gap", "gap", "heart"], ["heart", "gap", "gap", "gap", "heart"], ["reset"], ["reset", "gap", "heart"], [],
+        ["heart", "gap", "reset", "gap", "heart", "gap"], ["heart", "long", "long", "reset"], ["one", "gap", "one"],
+        ["heart", "endless", "heart"], ["gap", "one", "long"],
+    ],
+    ids="-".join,
+)  # fmt: skip
+def test_gaps_and_resets_in_any_order_lose_nothing(
+    pair: tuple[CModel, Detector], order: list[str], drain: bool
+) -> None:
+    model, detector = pair
+    parts = {
+        "gap": Missing(150),
+        "long": Missing(25 * 130),
+        "endless": Missing((1 << 32) - 1),
+        "reset": Missing(0),
+        "one": np.array([7], dtype=np.int16),
+        "heart": codes_of(model.firmware, heart(14, noise_mv=0.02)),
+    }
+    stream = [parts[name] for name in order]
+    expected = expected_decisions(detector, model.firmware, stream)
+    assert model.decisions(stream, model_id=detector.bundle.model_id, drain=drain) == expected
+    again = model.decisions([parts["heart"]], model_id=detector.bundle.model_id)
+    assert again == expected_decisions(detector, model.firmware, [parts["heart"]])
+
+
+@pytest.mark.parametrize("hop_s", [0.2, 2.0, 7.8])
+@pytest.mark.parametrize("rate_hz", [100, 512])
+def test_other_hops_are_decided_as_python_does(hop_s: float, rate_hz: int, tmp_path: Path) -> None:
+    checkpoint, wanted = shipped().with_hop(hop_s), firmware(rate_hz)
+    bundle, _, _ = write_unchecked(checkpoint, quantise(checkpoint), tmp_path)
+    detector = Detector(bundle, "litert-ref")
+    codes = codes_of(wanted, heart(40, rate_hz, noise_mv=0.02))
+    stream = [codes[: 23 * rate_hz], Missing(rate_hz // 3), codes[23 * rate_hz :], Missing(90 * rate_hz)]
+    with compiled(checkpoint, wanted) as model:
+        found = model.decisions(stream, model_id=bundle.model_id, chunk=77)
+        assert found == expected_decisions(detector, wanted, stream)
+
+
+def test_names_that_c_cannot_tell_apart_are_refused() -> None:
+    checkpoint = toy_checkpoint()
+    point = checkpoint.info.operating_points[0]
+    twins = (replace(point, name="a-b"), replace(point, name="a b"))
+    info = replace(checkpoint.info, operating_points=twins, default_operating_point="a-b")
+    with pytest.raises(ConfigError, match="a-b, a b"):
+        c_files(Checkpoint(info, checkpoint.weights), firmware())
 
 
 def test_the_alarm_goes_on_and_off_as_in_python(pair: tuple[CModel, Detector]) -> None:
@@ -309,7 +361,7 @@ def test_a_fault_in_the_c_writer_leaves_no_bundle(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(
         bundle_writer, "write_c", lambda info, net, *rest: write_c(info, one_weight(net), *rest)
     )
-    with pytest.raises(ExportDisagreement, match="C code"):
+    with pytest.raises(ExportDisagreement, match="litert-ref/c-reference"):
         export_bundle(toy_checkpoint(), tmp_path / "bundle", limits=LOOSE, extras=Extras(firmware()))
     assert list(tmp_path.iterdir()) == []
 
