@@ -45,12 +45,14 @@ def arm_figures(arm: Json) -> list[str]:
 def mcu_figures(mcu: Json) -> list[str]:
     """The C code on emulated microcontrollers, from results/mcu.json."""
     rows, decisions = mcu["rows"], sum(row["decisions"] for row in mcu["rows"])
+    one = [row for row in rows if (row["core"], row["family"]) == (rows[0]["core"], rows[0]["family"])]
+    synthetic, real = (sum(row["records"][kind] for row in one) for kind in ("synthetic", "real"))
     return [
         "",
         "## C code on microcontrollers",
         "",
         f"`edge-mi export --to c` of {mcu['model']}, compiled with -O2 by arm-none-eabi-gcc {mcu['compiler'].split(') ')[-1].partition(' ')[0]} and run by "
-        f"{mcu['emulator'].partition(' (')[0]}. {decisions:,} decisions on real and synthetic records, with a gap in the long ones, "
+        f"{mcu['emulator'].partition(' (')[0]}. {decisions:,} decisions on {real} real and {synthetic} synthetic records of each core and family, with a gap in the long ones, "
         f"are those of the Python detector. Instructions for one decision, a second of stream: filters, network, quality and alarm; "
         f"of the network {mcu['macs_decision']:,} MACs, {mcu['macs_decision'] / mcu['macs_window']:.1%} of a window. RAM is the state, without the "
         f"samples' buffer and the stack. Longest: instructions of one call of `edge_mi_push` with 13 samples, and of `edge_mi_next` after a gap or at the end. QEMU counts instructions, not cycles. Made by `{mcu['command']}`.",

@@ -1,7 +1,8 @@
 """PatchNet in its sizes: what parameters buy, against bytes, arena and multiply-accumulates.
 
 Run by `make sizes` on trained checkpoints and cross-validations; every size is exported with all its checks. The
-AUROC is that of cross-validated float networks; what int8 changes is measured on fold 9, which nothing was chosen on.
+AUROC is that of cross-validated float networks; what int8 changes is measured on fold 9, which
+weights, thresholds and ranges never saw.
 """
 
 from __future__ import annotations

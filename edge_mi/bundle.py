@@ -166,8 +166,11 @@ class BundleInfo:
         missing = [name for name in REQUIRED_FILES if name not in self.files]
         if missing:
             raise ValueError(f"files lacks {', '.join(missing)}")
-        if {C_HEADER, C_SOURCE} & set(self.files) and self.firmware is None:
-            raise ValueError("files holds C code, and firmware does not say what it was written for")
+        code = {C_HEADER, C_SOURCE} & set(self.files)
+        if len(code) != (0 if self.firmware is None else 2):
+            raise ValueError(
+                f"firmware is {'null' if self.firmware is None else 'given'}, and files holds {len(code)} of 2 C files"
+            )
         names = [point.name for point in self.operating_points]
         if self.default_operating_point not in names:
             raise ValueError(f"default operating point {self.default_operating_point} is not one of {names}")

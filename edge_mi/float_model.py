@@ -69,7 +69,7 @@ def measure_ranges(
     """
     if len(windows_mv) < MIN_WINDOWS:
         raise ValueError(f"{len(windows_mv)} calibration windows, at least {MIN_WINDOWS} are needed")
-    outputs = run_layers(spec, weights, windows_mv)
+    outputs = run_layers(spec, weights, windows_mv, reproducible=True)
     tensors = {"input": find_range(windows_mv, method)}
     for conv in spec.convs:
         tensors[conv.name] = find_relu_range(outputs[conv.name], method)

@@ -36,7 +36,7 @@ from edge_mi.bundle import (
     FileEntry,
 )
 from edge_mi.checkpoint import Checkpoint, Metric
-from edge_mi.errors import CheckFailed, ConfigError, ExportDisagreement
+from edge_mi.errors import BundleError, CheckFailed, ConfigError, ExportDisagreement
 from edge_mi.files import new_folder
 from edge_mi.firmware import Firmware
 from edge_mi.golden import GoldenDetail, verify_golden
@@ -134,7 +134,7 @@ def export_bundle(
             _check_golden(bundle)
             agreement = measure_agreement(bundle, net, runs)
             enforce_agreement(agreement, limits or AgreementLimits())
-        except CheckFailed as exc:
+        except (CheckFailed, BundleError) as exc:  # BundleError: a graph is not what model.json says
             few = np.stack([run[0] for run in runs[:: max(1, len(runs) // 8)]])
             layers = report_table(report_layers(net, checkpoint.weights, content, few))
             raise ExportDisagreement(str(exc), table=layers) from exc

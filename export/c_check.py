@@ -20,7 +20,7 @@ from edge_mi.runners.litert import LiteRtRunner
 from edge_mi.samples import Chunk, Gap, Item
 
 from .c_model import CModel, Missing
-from .check_windows import GOLDEN_S, TERRITORIES
+from .check_windows import GOLDEN_S
 
 Stream: TypeAlias = Sequence["NDArray[np.int16] | Missing"]
 
@@ -86,7 +86,7 @@ def _items(firmware: Firmware, stream: Stream) -> Iterator[Item]:
 def _check_streams(firmware: Firmware) -> Iterator[Stream]:
     """Hearts of every territory, and what a wearer does to them: gaps, resets, loose and clipped electrodes."""
     rate_hz = firmware.rate_hz
-    for i, territory in enumerate(TERRITORIES):
+    for i, territory in enumerate(synthetic.TERRITORIES):
         for bpm in (52.0, 96.0):
             ecg = synthetic.ecg(
                 3 * GOLDEN_S, rate_hz=rate_hz, territory=territory, heart_rate_bpm=bpm, noise_mv=0.03, seed=i

@@ -84,7 +84,13 @@ class CModel:
             str(library),
             str(folder / SOURCE),
         ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+        except OSError as exc:
+            self._folder.cleanup()
+            raise ExportDisagreement(
+                f"the C code cannot be checked: {compiler} does not run ({exc.strerror})"
+            ) from exc
         if done.returncode != 0:
             self._folder.cleanup()
             first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -11,12 +12,12 @@ from edge_mi.chain.chain import filter_segment
 from edge_mi.netspec import NetSpec
 from edge_mi.samples import FloatArray
 from edge_mi.signal_design import SignalDesign
+from edge_mi.synthetic import TERRITORIES
 from edge_mi.window import RollingWindow
 
-TERRITORIES: Final = ("none", "anterior", "inferior", "lateral")
 SENSOR_HZ: Final = 130
 GOLDEN_S: Final = 24.0
-CHECK_S: Final = 72.0  # 32 records of 63 windows at a hop of 1 s: more than 2,000
+MIN_WINDOWS: Final = 2000
 _RATES_BPM = (48.0, 66.0, 84.0, 118.0)
 _NOISE_MV = (0.005, 0.04)
 
@@ -40,8 +41,14 @@ def check_records(seconds: float) -> list[tuple[str, FloatArray]]:
     return records
 
 
-def check_windows(signal: SignalDesign, net: NetSpec, seconds: float = CHECK_S) -> list[FloatArray]:
-    """For each check record its filtered windows float64 (n, samples), millivolts, one a hop."""
+def check_windows(signal: SignalDesign, net: NetSpec, seconds: float | None = None) -> list[FloatArray]:
+    """For each check record its filtered windows float64 (n, samples), millivolts, one a hop.
+
+    seconds: of each record; by default such that there are at least 2,000 windows.
+    """
+    records = len(TERRITORIES) * len(_RATES_BPM) * len(_NOISE_MV)
+    if seconds is None:
+        seconds = math.ceil(net.window_s + (-(-MIN_WINDOWS // records) - 1) * net.hop_s)
     return [
         np.stack(_windows(net, filter_segment(signal, SENSOR_HZ, samples_mv)))
         for _, samples_mv in check_records(seconds)

@@ -18,11 +18,14 @@ from edge_mi.runners.base import Family
 from .quantise import QuantisedLayer, QuantisedNet
 
 Int8Batch = NDArray[np.int8]
+_BATCH = 256
 
 
 def run_integer_model(net: QuantisedNet, windows: Int8Batch, family: Family) -> Int8Batch:
     """Logits int8 (n, K) of windows int8 (n, samples)."""
-    return run_layers(net, windows, family)["head"][:, 0]
+    # in batches, for the memory that the layers between take
+    batches = [windows[i : i + _BATCH] for i in range(0, len(windows), _BATCH)]
+    return np.concatenate([run_layers(net, batch, family)["head"][:, 0] for batch in batches])
 
 
 def run_layers(net: QuantisedNet, windows: Int8Batch, family: Family) -> dict[str, Int8Batch]:

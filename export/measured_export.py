@@ -45,6 +45,7 @@ def export_measured(
     extras: Extras = NOTHING_MORE,
     sign: SigningKey | None = None,
     target: Target | None = None,
+    command: str | None = None,
 ) -> ExportResult:
     """Write the bundle of `checkpoint` with ranges and figures from the store `data`.
 
@@ -84,13 +85,15 @@ def export_measured(
         found = calibration_ranges(store, others, info.net, checkpoint.weights, ranges or DEFAULT)
         recalibrated = Checkpoint(replace(info, ranges=found), checkpoint.weights)
     windows = _windows(store, rows, info.net.window_samples, info.net.hop_samples)
-    asked = f" --ranges {ranges}" if ranges is not None else ""
-    command = f"edge-mi export --int8 --data {shlex.quote(data.name)} --test-fold {fold}{asked}"
+    if command is None:
+        asked = f" --ranges {ranges}" if ranges is not None else ""
+        command = f"edge-mi export --int8 --data {shlex.quote(data.name)}{asked}"
+    command = f"{command} --test-fold {fold}"
     # the figures go into the bundle, so the files that they are measured on are written first, and once more with them
     with draft_folder() as folder:
         net = quantise(recalibrated)
         draft, content, _ = write_unchecked(recalibrated, net, folder)
-        if target is not None:  # what does not fit is not worth measuring
+        if target is not None and extras.firmware is None:  # what does not fit is not worth measuring
             report_target(net, content, target)
         metrics = _measure(draft, store, rows, windows, fold, command)
     limits = limits or AgreementLimits()

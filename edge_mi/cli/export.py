@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -141,19 +142,29 @@ def run(args: argparse.Namespace) -> int:
                 extras=extras,
                 sign=sign,
                 target=target,
+                command=_command(args),
             )
     except ExportDisagreement as exc:
         if exc.table is not None:
-            print(
-                "LAYERS, a few check windows: int8 beside float, and the files beside the integers behind them"
-            )
-            print(exc.table)
+            title = "LAYERS, a few check windows: int8 beside float, and the files beside the integers behind them"
+            # with --json the last line of stdout is a document, or nothing
+            print(f"{title}\n{exc.table}", file=sys.stderr if args.json else sys.stdout)
         raise
     key = sign.public.fingerprint if sign is not None else None
     print(json.dumps({**_document(result), "signed_by": key}) if args.json else _page(result))
     if key is not None and not args.json:
         print(f"signed by key {key}")
     return 0
+
+
+def _command(args: argparse.Namespace) -> str:
+    """What makes the figures of an export with --data again."""
+    words = ["edge-mi", "export", "--int8"]
+    words += [args.checkpoint.name] if args.checkpoint is not None else []
+    words += ["--data", args.data.name]
+    words += [] if args.hop is None else ["--hop", f"{args.hop:g}"]
+    words += [] if args.ranges is None else ["--ranges", args.ranges]
+    return shlex.join(words)
 
 
 def _signing_key(path: Path | None) -> SigningKey | None:

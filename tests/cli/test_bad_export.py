@@ -23,6 +23,7 @@ from edge_mi.export import bundle_writer
 from edge_mi.export.check_windows import check_windows
 from heart_store import heart_store
 from keys import key_pair
+from processes import wait_for
 from toy import export_toy, signal_design
 
 from edge_mi.bundle import Bundle
@@ -483,8 +484,7 @@ def test_an_export_that_is_stopped_from_outside_leaves_nothing(
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert export.stderr is not None
-    while "comparing" not in export.stderr.readline():
-        pass
+    wait_for(export.stderr, "comparing")
     assert tree(tmp_path) != before
     export.send_signal(number)
     _, err = export.communicate(timeout=60)

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from heart_store import heart_store
+from processes import wait_for
 
 from edge_mi import synthetic
 from edge_mi.bundle import Bundle
@@ -269,8 +270,7 @@ def served(tmp_path: Path) -> Iterator[Callable[..., str]]:
         )
         running.append(emulator)
         assert emulator.stderr is not None
-        while "edge-mi stream" not in (line := emulator.stderr.readline()):
-            assert line, "the emulator ended early"
+        wait_for(emulator.stderr, "edge-mi stream")
         return f"unix:{link}"
 
     yield start
@@ -326,8 +326,7 @@ def test_interrupting_a_stream_ends_it_in_order(tmp_path: Path, served: Callable
         [sys.executable, "-m", "edge_mi", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert stream.stderr is not None
-    while "connected to" not in stream.stderr.readline():
-        pass
+    wait_for(stream.stderr, "connected to")
     stream.send_signal(signal.SIGINT)
     out, err = stream.communicate(timeout=30)
     assert stream.returncode == 130
@@ -358,15 +357,13 @@ def test_an_emulator_that_is_killed_ends_the_stream_in_one_line(
     words = ["emulate", "h10", str(heart(tmp_path)), "--link", link, "--repeat", "--speed", "50"]
     emulator = subprocess.Popen([sys.executable, "-m", "edge_mi", *words], stderr=subprocess.PIPE, text=True)
     assert emulator.stderr is not None
-    while "edge-mi stream" not in emulator.stderr.readline():
-        pass
+    wait_for(emulator.stderr, "edge-mi stream")
     stream = subprocess.Popen(
         [sys.executable, "-m", "edge_mi", "stream", "--device", "Polar H10", "--link", link, "--placement", "lead-i"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert stream.stdout is not None
-    while "negative" not in stream.stdout.readline():
-        pass
+    wait_for(stream.stdout, "negative")
     emulator.kill()
     emulator.communicate()
     (tmp_path / "killed").unlink(missing_ok=True)
@@ -387,8 +384,7 @@ def test_a_second_visitor_is_told_that_there_is_one(tmp_path: Path, served: Call
         text=True,
     )
     assert first.stderr is not None
-    while "connected to" not in first.stderr.readline():
-        pass
+    wait_for(first.stderr, "connected to")
     second = program(*words)
     assert second.returncode == 2
     assert second.stderr.strip().endswith("takes one visitor, and has one already")
@@ -443,8 +439,7 @@ def test_an_interrupted_score_says_one_word(tmp_path: Path) -> None:
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     assert score.stderr is not None
-    while not score.stderr.readline().startswith("scoring: "):
-        pass
+    wait_for(score.stderr, "scoring: ")
     os.killpg(score.pid, signal.SIGINT)  # as a terminal does
     _, err = score.communicate(timeout=60)
     assert score.returncode == 130

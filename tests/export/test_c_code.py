@@ -357,6 +357,7 @@ def one_weight(net: QuantisedNet) -> QuantisedNet:
     return replace(net, convs=(net.convs[0], replace(layer, weight=weight)))
 
 
+@pytest.mark.usefixtures("few_windows")
 def test_a_fault_in_the_c_writer_leaves_no_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         bundle_writer, "write_c", lambda info, net, *rest: write_c(info, one_weight(net), *rest)
@@ -366,6 +367,24 @@ def test_a_fault_in_the_c_writer_leaves_no_bundle(tmp_path: Path, monkeypatch: p
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("few_windows")
+def test_a_rule_that_differs_in_c_leaves_no_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network is right, and the decisions are not."""
+
+    def deaf(*args: Any) -> dict[str, bytes]:
+        files = write_c(*args)
+        return {
+            HEADER: files[HEADER],
+            SOURCE: files[SOURCE].replace(b"#define FLAT_RUN 130", b"#define FLAT_RUN 13000"),
+        }
+
+    monkeypatch.setattr(bundle_writer, "write_c", deaf)
+    with pytest.raises(ExportDisagreement, match=r"C code, check stream \d+, decision \d+"):
+        export_bundle(toy_checkpoint(), tmp_path / "bundle", limits=LOOSE, extras=Extras(firmware()))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("few_windows")
 def test_code_that_does_not_compile_leaves_no_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*args: Any) -> dict[str, bytes]:
         files = write_c(*args)
@@ -377,6 +396,7 @@ def test_code_that_does_not_compile_leaves_no_bundle(tmp_path: Path, monkeypatch
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("few_windows")
 def test_without_a_compiler_c_is_refused_and_the_rest_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -387,6 +407,7 @@ def test_without_a_compiler_c_is_refused_and_the_rest_is_not(
     export_bundle(toy_checkpoint(), tmp_path / "bundle", limits=LOOSE)
 
 
+@pytest.mark.usefixtures("few_windows")
 def test_the_bundle_with_code_is_whole_and_replaced_by_force(tmp_path: Path) -> None:
     extras = Extras(firmware(250, "419.43", 12, 2), tflm=True)
     bundle = export_bundle(toy_checkpoint(), tmp_path / "b", limits=LOOSE, extras=extras).bundle

@@ -7,10 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from edge_mi.export import bundle_writer
 from edge_mi.export.agreement import AgreementLimits
 from edge_mi.export.bundle_writer import ExportResult, export_bundle
-from edge_mi.export.check_windows import check_windows
 from edge_mi.export.quantise import quantise
 from toy import toy_checkpoint
 
@@ -23,9 +21,7 @@ IDENTICAL = ("litert/ort", "litert/integers-fast", "litert-ref/integers-referenc
              "litert-ref/litert-ref-hops")  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def few_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bundle_writer, "check_windows", lambda signal, net: check_windows(signal, net, 14.0))
+pytestmark = pytest.mark.usefixtures("few_windows")
 
 
 def silenced(

@@ -21,6 +21,7 @@ from edge_mi.runners.choose import open_runner
 from edge_mi.shipped import shipped_checkpoint
 from edge_mi.store import WindowStore
 
+pytestmark = pytest.mark.usefixtures("few_windows")
 # ranges of synthetic hearts are none for this network
 LOOSE = AgreementLimits(float_decisions=0.1)
 
@@ -63,7 +64,7 @@ def test_ranges_are_chosen_as_asked(tmp_path: Path, store: Path, checkpoint: Che
     rows = opened.rows_of((1, 2, 3))
     windows = opened.signals_mv(rows)[:, : info.net.window_samples]
     assert info.ranges.method.startswith("minimum and maximum")
-    assert info.metrics[0].command == "edge-mi export --int8 --data store --test-fold 4 --ranges minmax"
+    assert info.metrics[0].command == "edge-mi export --int8 --data store --ranges minmax --test-fold 4"
     assert info.ranges.tensors["input"] == Range(low=float(windows.min()), high=float(windows.max()))
 
 

@@ -31,6 +31,7 @@ from edge_mi.netspec import PATCHNET_S, NetSpec, patchnet
 from edge_mi.shipped import shipped_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.usefixtures("few_windows")
 LOOSE = AgreementLimits(family_decisions=1.0, float_decisions=1.0)
 
 
@@ -99,14 +100,14 @@ def test_the_estimate_is_its_formula() -> None:
     target = target_named("nrf52840")
     report = report_target(quantise(toy_checkpoint(0, PATCHNET_S)), content(PATCHNET_S), target)
     window, hop, code = report.estimates
-    instructions = PATCHNET_S.macs_hop * 1_340_880 / 487_824
+    instructions = PATCHNET_S.macs_hop * 1_349_960 / 487_824
     assert hop.instructions == pytest.approx(instructions, rel=5e-3)
     assert hop.time_ms == pytest.approx(1e3 * instructions * 1.3 / 64e6, rel=5e-3)
     # 52 uA/MHz at 3 V is 156 pJ a cycle
     assert hop.energy_uj == pytest.approx(instructions * 1.3 * 156e-6, rel=5e-3)
     assert window.macs == PATCHNET_S.macs_window
     # the network that was counted: its estimate is the count, filters, quality and alarm included
-    assert code.instructions == pytest.approx(1_785_329, rel=5e-3)
+    assert code.instructions == pytest.approx(1_684_271, rel=5e-3)
     assert any("52 uA/MHz" in source and "quoted" in source for source in report.sources)
 
 
@@ -163,22 +164,22 @@ def test_too_little_flash_names_the_largest_layer_and_leaves_nothing(tmp_path: P
         )
     found = len(content(net)[FRONT_TFLITE]) + len(content(net)[HEAD_TFLITE])
     assert str(caught.value) == (
-        f"heavy does not fit nrf52840: {found:,} bytes of flash (front.int8.tflite and head.int8.tflite), allowed are "
-        "524,288 (50% of 1,048,576); its largest layer is conv2 with 738,304 bytes; no bundle was written"
+        f"heavy does not fit nrf52840: {found:,} bytes of flash (front.int8.tflite and head.int8.tflite, without TFLM's own code), "
+        "allowed are 524,288 (50% of 1,048,576); its largest layer is conv2 with 738,304 bytes; no bundle was written"
     )
     assert list(tmp_path.iterdir()) == []
 
 
 def test_too_little_ram_names_the_layer_where_activations_peak(tmp_path: Path) -> None:
-    net = patchnet(((15, 1, 32), (9, 4, 64), (9, 5, 32)), name="wide", frames=41)
+    small = replace(target_named("stm32l4"), ram_bytes=24 << 10)
     with pytest.raises(DoesNotFit) as caught:
-        export_bundle(
-            toy_checkpoint(0, net), tmp_path / "bundle", limits=LOOSE, target=target_named("stm32l4")
-        )
-    first, second = net.lengths[:2]
-    peak = first * 32 + second * 64
+        export_bundle(toy_checkpoint(0, PATCHNET_S), tmp_path / "bundle", limits=LOOSE, target=small)
+    first, second = PATCHNET_S.lengths_for(PATCHNET_S.front_samples)[:2]
+    peak = first * 24 + second * 32
     assert "bytes of RAM (" in str(caught.value)
-    assert "of model.int8.tflite), allowed are 32,768 (25% of 131,072)" in str(caught.value)
+    assert "of front.int8.tflite and head.int8.tflite, ring of frames), allowed are 6,144" in str(
+        caught.value
+    )
     assert f"peak in conv2 with {peak:,} bytes; no bundle was written" in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
@@ -243,4 +244,4 @@ def test_the_json_document_and_the_page_say_the_same(
         *(layer["name"] for layer in target["layers"]),
         target_report.ESTIMATE,
     ):
-        assert words_on_it in page
+        assert words_on_it in " ".join(page.split())
