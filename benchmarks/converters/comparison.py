@@ -1,0 +1,179 @@
+"""Every file, ours and theirs, judged on the same windows and timed in one run: the document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib.metadata import version
+from typing import Any, Final, Literal
+
+from edge_mi.export.onnx_writer import write_onnx_int8
+from edge_mi.export.quantise import quantise
+from edge_mi.export.tflite_writer import write_tflite
+from edge_mi.export.tflm import tflm_installed
+
+from edge_mi.bundle import TFLITE_INT8
+from edge_mi.checkpoint import Checkpoint
+from edge_mi.float_model import measure_ranges
+from edge_mi.progress import Progress
+from edge_mi.range_search import DEFAULT, RangeMethod
+from edge_mi.shipped import shipped_bundle
+
+from ..machine import describe_machine
+from .judge import Judge, Judged, pair_document
+from .material import Material
+from .model_file import Call, ModelFile, RuntimeFailed
+from .onnx_file import DEFAULT as ORT
+from .onnx_file import INT8_ALLOWED, OnnxFile
+from .tflite_file import XNNPACK, TfliteFile
+from .timing import OPENINGS, ROUNDS, interleaved, ratio_document
+
+Json = dict[str, Any]
+SCHEMA: Final = 1
+COMMAND: Final = "make converters"
+OURS: Final = "ours"
+AGAIN: Final = "ours, opened a second time"
+_PACKAGES: Final = ("ai-edge-litert", "onnxruntime", "tflite-micro", "numpy")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What a route wrote, or the line that it failed with."""
+
+    name: str
+    converter: str
+    format: Literal["tflite", "onnx"]
+    content: bytes | None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A file under one runtime."""
+
+    written: Written
+    model: ModelFile
+    runtime: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.written.name}/{self.runtime}"
+
+
+def own_files(checkpoint: Checkpoint, material: Material) -> list[Written]:
+    """Ours, with ranges from the calibration windows: percentiles, as it ships, and minimum and maximum."""
+    files = []
+    methods: tuple[tuple[RangeMethod, str], ...] = ((DEFAULT, OURS), ("minmax", f"{OURS}-minmax"))
+    for method, name in methods:
+        info = checkpoint.info
+        ranges = measure_ranges(
+            info.net, checkpoint.weights, material.calibration, material.calibration_ids, method
+        )
+        net = quantise(Checkpoint(replace(info, ranges=ranges), checkpoint.weights))
+        make = partial(Written, name=name, converter=f"edge-mi, ranges by {method}")
+        files.append(make(format="tflite", content=write_tflite(net)))
+        if name == OURS:
+            files.append(make(format="onnx", content=write_onnx_int8(net)))
+    return files
+
+
+def compare_files(
+    checkpoint: Checkpoint,
+    material: Material,
+    files: Sequence[Written],
+    *,
+    openings: int = OPENINGS,
+    rounds: int = ROUNDS,
+) -> Json:
+    """The document; `files` hold ours in both formats. A file that a runtime refuses is a row with its error."""
+    judge = Judge(checkpoint, material)
+    failed = [_failed(file, file.error) for file in files if file.content is None]
+    rows = [row for file in files if file.content is not None for row in _rows(file)]
+    judged: dict[str, Judged] = {}
+    with Progress(len(rows), "judging") as progress:
+        for row in rows:
+            try:
+                judged[row.key] = judge.judge(row.model, row.runtime)
+            except RuntimeFailed as exc:
+                failed.append(_failed(row.written, f"{row.runtime}: {exc}"))
+            progress.advance()
+    kept = [row for row in rows if row.key in judged]
+    times = interleaved(_openers(kept, material), openings=openings, rounds=rounds)
+    documents = []
+    for row in kept:
+        own = f"{OURS}/{row.runtime}"
+        document: Json = {
+            "name": row.written.name,
+            "converter": row.written.converter,
+            "format": row.written.format,
+        }
+        document |= judged[row.key].document
+        if isinstance(row.model, TfliteFile):
+            document |= _arena(row.model)
+        document["latency"] = ratio_document(times[row.key], times[own], rounds)
+        document["minus_ours"] = None if row.key == own else judge.compare(judged[row.key], judged[own])
+        documents.append(document)
+    ours = {row.runtime: row for row in kept if row.written.name == OURS}
+    _across_formats(documents, ours, material)
+    return {
+        "schema": SCHEMA,
+        "network": checkpoint.info.net.name,
+        "calibrated": f"{len(material.calibration)} windows of {material.calibrated}",
+        "measured": material.measured,
+        "measured_windows": len(range(*material.measured_windows.indices(len(material.windows)))),
+        "windows": len(material.windows),
+        "records": len(material.labels),
+        "positive": int(material.labels.sum()),
+        "operating_points": [point.name for point in checkpoint.info.operating_points],
+        "ours_is_shipped": ours[XNNPACK].model.content == (shipped_bundle() / TFLITE_INT8).read_bytes(),
+        "machine": describe_machine(),
+        "versions": {name: version(name) for name in _PACKAGES if name != "tflite-micro" or tflm_installed()},
+        "noise": {
+            runtime: ratio_document(times[f"{AGAIN}/{runtime}"], times[row.key], rounds)
+            for runtime, row in ours.items()
+        },
+        "rows": documents,
+        "failed": failed,
+        "command": COMMAND,
+    }
+
+
+def _rows(file: Written) -> list[_Row]:
+    """A .tflite file is judged by XNNPACK; an .onnx file in both ways to open it, the one that is its maker's first."""
+    assert file.content is not None
+    if file.format == "tflite":
+        return [_Row(file, TfliteFile(file.content), XNNPACK)]
+    first, second = (INT8_ALLOWED, ORT) if file.name == OURS else (ORT, INT8_ALLOWED)
+    return [_Row(file, OnnxFile(file.content), runtime) for runtime in (first, second)]
+
+
+def _openers(rows: Sequence[_Row], material: Material) -> dict[str, Callable[[], Call]]:
+    """Every row, and ours twice: what differs between the two is noise."""
+    window = material.windows[0]
+    openers = {row.key: partial(row.model.ready, row.runtime, window) for row in rows}
+    again = {
+        f"{AGAIN}/{row.runtime}": partial(row.model.ready, row.runtime, window)
+        for row in rows
+        if row.written.name == OURS
+    }
+    return {**openers, **again}
+
+
+def _arena(model: TfliteFile) -> Json:
+    try:
+        return {"arena_bytes": model.arena_bytes()}
+    except RuntimeFailed as exc:
+        return {"arena_bytes": None, "arena_error": str(exc)}
+
+
+def _across_formats(documents: list[Json], ours: dict[str, _Row], material: Material) -> None:
+    """Only ours writes both formats from the same integers, so only there can the two be compared."""
+    first, second = ours[XNNPACK], ours[INT8_ALLOWED]
+    sides = [row.model.answers(row.runtime, material.windows) for row in (first, second)]
+    row = next(d for d in documents if (d["name"], d["runtime"]) == (OURS, XNNPACK))
+    row["pairs"].append(pair_document(first.runtime, second.runtime, *sides))
+
+
+def _failed(file: Written, error: str | None) -> Json:
+    return {"name": file.name, "converter": file.converter, "format": file.format, "error": error}
