@@ -8,7 +8,7 @@ PIP := -m pip --disable-pip-version-check -q
 
 RESULTS := benchmarks/results
 
-.PHONY: demo python-fits test package compat model sizes quantisation figures bench-stream install-size clean
+.PHONY: demo python-fits test package compat model sizes quantisation figures converters bench-stream install-size clean
 
 demo: $(DEMO)/.done
 	@$(DEMO)/bin/python -m edge_mi.benchmarks.demo
@@ -90,6 +90,12 @@ $(COMPAT)/.done: pyproject.toml | python-fits
 	$(COMPAT)/bin/python $(PIP) install 'numpy==1.26.4' tflite-runtime==2.14.0 tensorflow==2.21.0 -e .
 	@touch $@
 
+# the same network through other converters, after `make model` (its store): builds 8 GB of environments in .converters/
+STORE = $(firstword $(wildcard runs/quick/store-*))
+converters: $(TEST)/.done
+	$(TEST)/bin/python -m edge_mi.benchmarks.converters $(if $(STORE),--data $(STORE))
+	$(TEST)/bin/python -m edge_mi.benchmarks.documents
+
 bench-stream: $(TEST)/.done
 	@$(TEST)/bin/python -m edge_mi.benchmarks.throughput
 
@@ -97,4 +103,4 @@ install-size: $(TEST)/.done
 	@$(TEST)/bin/python -m edge_mi.benchmarks.install_size
 
 clean:
-	rm -rf $(DEMO) $(TEST) $(COMPAT) build dist *.egg-info
+	rm -rf $(DEMO) $(TEST) $(COMPAT) .converters build dist *.egg-info

@@ -20,6 +20,7 @@ from edge_mi.files import write_file
 from edge_mi.netspec import SHIPPED_SIZE
 from edge_mi.notice import NOTICE
 
+from .converter_figures import converter_figures
 from .markdown import interval as _interval
 from .markdown import table as _table
 from .pareto import pareto_svg
@@ -66,7 +67,7 @@ def check_documents(root: Path) -> None:
 def render_documents(root: Path) -> dict[Path, str]:
     """Path below `root` -> text of every generated document."""
     bundle = Bundle.load(root / SHIPPED / "bundle")
-    cv, latency, stream, install, startup, sizes, ranges, qat = (
+    cv, latency, stream, install, startup, sizes, ranges, qat, converters = (
         _load(root / RESULTS / f"{name}.json")
         for name in (
             "cross_validation",
@@ -77,6 +78,7 @@ def render_documents(root: Path) -> dict[Path, str]:
             "sizes",
             "ranges",
             "qat",
+            "converters",
         )
     )
     readme = (root / "README.md").read_text(encoding="utf-8")
@@ -90,6 +92,7 @@ def render_documents(root: Path) -> dict[Path, str]:
                 *_figures(bundle, cv, latency, stream, install, startup),
                 *_sizes(sizes),
                 *quantisation_figures(ranges, qat),
+                *converter_figures(converters),
             ]
         )
         + "\n",

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
-from typing import Any, Final, Literal
+from typing import Any, Final
 
+import numpy as np
+from edge_mi.benchmarks.machine import describe_machine
 from edge_mi.export.onnx_writer import write_onnx_int8
 from edge_mi.export.quantise import quantise
 from edge_mi.export.tflite_writer import write_tflite
 from edge_mi.export.tflm import tflm_installed
+from numpy.typing import NDArray
 
 from edge_mi.bundle import TFLITE_INT8
 from edge_mi.checkpoint import Checkpoint
@@ -20,12 +23,12 @@ from edge_mi.progress import Progress
 from edge_mi.range_search import DEFAULT, RangeMethod
 from edge_mi.shipped import shipped_bundle
 
-from ..machine import describe_machine
 from .judge import Judge, Judged, pair_document
 from .material import Material
-from .model_file import Call, ModelFile, RuntimeFailed
+from .model_file import ModelFile, RuntimeFailed
 from .onnx_file import DEFAULT as ORT
 from .onnx_file import INT8_ALLOWED, OnnxFile
+from .routes import Written
 from .tflite_file import XNNPACK, TfliteFile
 from .timing import OPENINGS, ROUNDS, interleaved, ratio_document
 
@@ -35,17 +38,6 @@ COMMAND: Final = "make converters"
 OURS: Final = "ours"
 AGAIN: Final = "ours, opened a second time"
 _PACKAGES: Final = ("ai-edge-litert", "onnxruntime", "tflite-micro", "numpy")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
-    """What a route wrote, or the line that it failed with."""
-
-    name: str
-    converter: str
-    format: Literal["tflite", "onnx"]
-    content: bytes | None
-    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +91,7 @@ def compare_files(
                 failed.append(_failed(row.written, f"{row.runtime}: {exc}"))
             progress.advance()
     kept = [row for row in rows if row.key in judged]
-    times = interleaved(_openers(kept, material), openings=openings, rounds=rounds)
+    times = _timed(kept, material, openings, rounds)
     documents = []
     for row in kept:
         own = f"{OURS}/{row.runtime}"
@@ -148,16 +140,21 @@ def _rows(file: Written) -> list[_Row]:
     return [_Row(file, OnnxFile(file.content), runtime) for runtime in (first, second)]
 
 
-def _openers(rows: Sequence[_Row], material: Material) -> dict[str, Callable[[], Call]]:
-    """Every row, and ours twice: what differs between the two is noise."""
+def _timed(
+    rows: Sequence[_Row], material: Material, openings: int, rounds: int
+) -> dict[str, NDArray[np.float64]]:
+    """Medians of every row, and of ours twice: what differs between the two is noise. Interleaved by runtime."""
     window = material.windows[0]
-    openers = {row.key: partial(row.model.ready, row.runtime, window) for row in rows}
-    again = {
-        f"{AGAIN}/{row.runtime}": partial(row.model.ready, row.runtime, window)
-        for row in rows
-        if row.written.name == OURS
-    }
-    return {**openers, **again}
+    times: dict[str, NDArray[np.float64]] = {}
+    for runtime in dict.fromkeys(row.runtime for row in rows):
+        openers = {}
+        for row in rows:
+            if row.runtime == runtime:
+                openers[row.key] = ready = partial(row.model.ready, runtime, window)
+                if row.written.name == OURS:
+                    openers[f"{AGAIN}/{runtime}"] = ready
+        times |= interleaved(openers, openings=openings, rounds=rounds)
+    return times
 
 
 def _arena(model: TfliteFile) -> Json:

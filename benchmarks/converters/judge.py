@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from edge_mi.benchmarks.int8_fold import sqnr_db
 from numpy.typing import NDArray
 
 from edge_mi.checkpoint import Checkpoint
@@ -13,7 +15,6 @@ from edge_mi.float_model import run_layers
 from edge_mi.metrics import bootstrap_auroc, bootstrap_auroc_difference, patient_weights
 from edge_mi.samples import FloatArray
 
-from ..int8_fold import sqnr_db
 from .material import Material
 from .model_file import Answers, ModelFile, RuntimeFailed
 
@@ -65,14 +66,16 @@ class Judge:
         if frames is not None:
             errors["frames"] = ((frames - self.exact.frames) ** 2).mean(axis=(1, 2))
             sqnr["frames"] = round(sqnr_db(self.exact.frames[at], frames[at]), 2)
+        others = [name for name in model.runtimes if name != runtime]
         pairs = []
-        for other in (name for name in model.runtimes if name != runtime):
+        for a, b in pairwise([runtime, *others]):
             try:
-                answers[other] = model.answers(other, windows)
-                pairs.append(pair_document(runtime, other, answers[runtime], answers[other]))
+                answers[b] = model.answers(b, windows)
             except RuntimeFailed as exc:
-                pairs.append({"a": runtime, "b": other, "error": str(exc)})
-        second = next((answers[name] for name in model.runtimes if name in answers and name != runtime), None)
+                pairs.append({"a": a, "b": b, "error": str(exc)})
+                break
+            pairs.append(pair_document(a, b, answers[a], answers[b]))
+        second = answers.get(others[0])
         inside = model.inside(runtime)
         document: Json = {
             "runtime": runtime,
@@ -117,7 +120,7 @@ class Judge:
             found[name] = difference_document((theirs - own).mean(), drawn)
         if len(material.labels):
             means = [self._per_record(side.logits) for side in (other, ours)]
-            auroc = bootstrap_auroc_difference(material.labels, *means, material.patients)
+            auroc = bootstrap_auroc_difference(material.labels, means[0], means[1], material.patients)
             found["auroc"] = {"value": auroc.value, "interval": [auroc.low, auroc.high]}
         return found
 

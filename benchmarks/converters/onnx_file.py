@@ -17,6 +17,7 @@ from .model_file import Answers, Call, Inside, RuntimeFailed, codes, orient
 
 DEFAULT: Final = "ort"
 INT8_ALLOWED: Final = "ort-int8"  # session.qdqisint8allowed=1
+_INTEGER: Final = {"QGemm", "ConvInteger", "MatMulInteger"}
 # what moves or converts values and computes none
 _MOVES: Final = {
     "QuantizeLinear",
@@ -34,13 +35,13 @@ class OnnxFile:
 
     def __init__(self, content: bytes) -> None:
         self.content = content
-        self.runtimes = (DEFAULT, INT8_ALLOWED)
+        self.runtimes: tuple[str, ...] = (DEFAULT, INT8_ALLOWED)
         self._onnx: Any = require("onnx", extra="export")
         self._model = self._onnx.load_from_string(content)
         self._source, self._result = self._model.graph.input[0], self._model.graph.output[0]
 
     def inside(self, runtime: str) -> Inside:
-        """The nodes that ONNX Runtime makes of the file; integer ones begin with QLinear or end with Integer."""
+        """The nodes that ONNX Runtime makes of the file."""
         with draft_folder() as folder:
             optimised = str(folder / "optimised.onnx")
             self._open(runtime, optimised_path=optimised)
@@ -49,7 +50,7 @@ class OnnxFile:
             {
                 name: count
                 for name, count in found.items()
-                if not name.startswith("QLinear") and not name.endswith("Integer") and name not in _MOVES
+                if not name.startswith("QLinear") and name not in _INTEGER | _MOVES
             }
         )
         ends = {"int8" if self._is_int8(value) else "float32" for value in (self._source, self._result)}

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from edge_mi.float_model import Weights
 from edge_mi.netspec import NetSpec
 
-from .comparison import Written
 from .environments import Environments, RouteFailed, run
 
 HERE: Final = Path(__file__).resolve().parent
@@ -38,6 +37,17 @@ class Route:
     converter: str
     format: Literal["tflite", "onnx"]
     steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What a route wrote, or the line that it failed with."""
+
+    name: str
+    converter: str
+    format: Literal["tflite", "onnx"]
+    content: bytes | None
+    error: str | None = None
 
 
 _TORCH_ONNX: Final = Step(environment="onnx", script="torch_onnx", file="network.onnx")
@@ -78,18 +88,13 @@ ROUTES: Final = (
 def write_task(folder: Path, spec: NetSpec, weights: Weights, windows_mv: NDArray[np.floating]) -> None:
     """What every script is given: weights, strides and calibration windows (n, samples), millivolts."""
     strides = [*(conv.stride for conv in spec.convs), 1]
-    arrays = {
+    arrays: dict[str, NDArray[Any]] = {
         f"{layer}.{part}": array
         for layer in spec.layer_names
         for part, array in zip(("weight", "bias"), weights[layer], strict=True)
     }
-    np.savez(
-        folder / TASK,
-        layers=np.array(spec.layer_names),
-        strides=np.array(strides),
-        windows=windows_mv.astype(np.float32),
-        **arrays,
-    )
+    arrays |= {"layers": np.array(spec.layer_names), "strides": np.array(strides)}
+    np.savez(folder / TASK, allow_pickle=False, windows=windows_mv.astype(np.float32), **arrays)
 
 
 def run_step(step: Step, environments: Environments, folder: Path) -> None:

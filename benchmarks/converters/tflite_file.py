@@ -28,7 +28,7 @@ class TfliteFile:
 
     def __init__(self, content: bytes) -> None:
         self.content = content
-        self.runtimes = (XNNPACK, REFERENCE, *((TFLM,) if tflm_installed() else ()))
+        self.runtimes: tuple[str, ...] = (XNNPACK, REFERENCE, *((TFLM,) if tflm_installed() else ()))
 
     def inside(self, runtime: str = XNNPACK) -> Inside:
         """Every operator of the file; LiteRT's kernel sets execute the same ones.
@@ -112,9 +112,10 @@ class TfliteFile:
         if not tflm_installed():
             raise RuntimeFailed("tflite-micro is not installed")
         try:
-            return smallest_arena(self.content)
+            arena: int = smallest_arena(self.content)
         except BundleError as exc:
             raise RuntimeFailed(str(exc)) from exc
+        return arena
 
     def _open(self, runtime: str, *, keep: bool = False) -> Any:
         module: Any = require("ai_edge_litert.interpreter", extra="tflite")

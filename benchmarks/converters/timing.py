@@ -28,16 +28,17 @@ def interleaved(
     """Median microseconds of each in every opening, float64 (openings,).
 
     All are opened anew for each opening, since where memory lies changes a latency; in every round each is called once,
-    the first of one round being the last of the next.
+    in an order drawn anew, since what ran before has filled the caches.
     """
+    rng = np.random.default_rng(0)
     medians: dict[str, list[float]] = {name: [] for name in openers}
     with Progress(openings, f"timing {len(openers)} files") as progress:
         for _ in range(openings):
             calls = [(name, opener()) for name, opener in openers.items()]
             spent: dict[str, list[int]] = {name: [] for name in openers}
             for turn in range(rounds + _WARM_UP):
-                first = turn % len(calls)
-                for name, call in calls[first:] + calls[:first]:
+                for i in rng.permutation(len(calls)):
+                    name, call = calls[i]
                     start = clock()
                     call()
                     elapsed = clock() - start
