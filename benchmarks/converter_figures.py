@@ -34,7 +34,7 @@ def converter_figures(result: Json) -> list[str]:
         "",
         f"The float weights of {result['network']} through the converters that one would otherwise take. Every route is calibrated on the same "
         f"{result['calibrated']}, by its own defaults; ours{' is the file that ships' if result['ours_is_shipped'] else ' is written anew'} (percentiles), and once more with the minimum and "
-        f"maximum that most of them use. SQNR and AUROC on {judged}; decisions at {len(result['operating_points'])} operating points and equal values on these and on synthetic ECG, "
+        f"maximum that most of them use. SQNR and AUROC on {judged}, frames as the reference kernels and unfused ONNX nodes give them; decisions at {len(result['operating_points'])} operating points and equal values on these and on synthetic ECG, "
         f"{result['windows']:,} windows. {versions}. Made by `{result['command']}`.",
         "",
         *table(

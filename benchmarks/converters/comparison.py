@@ -81,7 +81,12 @@ def compare_files(
     """The document; `files` hold ours in both formats. A file that a runtime refuses is a row with its error."""
     judge = Judge(checkpoint, material)
     failed = [_failed(file, file.error) for file in files if file.content is None]
-    rows = [row for file in files if file.content is not None for row in _rows(file)]
+    rows: list[_Row] = []
+    for file in files:
+        try:
+            rows += _rows(file)
+        except RuntimeFailed as exc:
+            failed.append(_failed(file, str(exc)))
     judged: dict[str, Judged] = {}
     with Progress(len(rows), "judging") as progress:
         for row in rows:
@@ -133,7 +138,8 @@ def compare_files(
 
 def _rows(file: Written) -> list[_Row]:
     """A .tflite file is judged by XNNPACK; an .onnx file in both ways to open it, the one that is its maker's first."""
-    assert file.content is not None
+    if file.content is None:
+        return []
     if file.format == "tflite":
         return [_Row(file, TfliteFile(file.content), XNNPACK)]
     first, second = (INT8_ALLOWED, ORT) if file.name == OURS else (ORT, INT8_ALLOWED)

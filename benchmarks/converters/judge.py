@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edge_mi.checkpoint import Checkpoint
 from edge_mi.float_model import run_layers
 from edge_mi.metrics import bootstrap_auroc, bootstrap_auroc_difference, patient_weights
+from edge_mi.netspec import NetSpec
 from edge_mi.samples import FloatArray
 
 from .material import Material
@@ -59,7 +60,7 @@ class Judge:
         spec, windows, at = self._info.net, self._material.windows, self._material.measured_windows
         answers = {runtime: model.answers(runtime, windows)}
         logits = answers[runtime].logits
-        frames = model.frames(windows, spec.frames, spec.features)
+        frames = _frames(model, windows, spec)
         decisions = self._decisions(logits) != self.exact.decisions
         errors = {"logits": (logits - self.exact.logits) ** 2}
         sqnr: Json = {"logits": round(sqnr_db(self.exact.logits[at], logits[at]), 2), "frames": None}
@@ -146,6 +147,14 @@ class Judge:
             records
         )
         return means
+
+
+def _frames(model: ModelFile, windows: FloatArray, spec: NetSpec) -> FloatArray | None:
+    """None also where the kernels that show what is inside cannot run the file."""
+    try:
+        return model.frames(windows, spec.frames, spec.features)
+    except RuntimeFailed:
+        return None
 
 
 def pair_document(a: str, b: str, first: Answers, second: Answers) -> Json:

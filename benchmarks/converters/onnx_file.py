@@ -31,13 +31,19 @@ _MOVES: Final = {
 
 
 class OnnxFile:
-    """The file; scale and zero point of an int8 input and output are read from its own constants."""
+    """The file; scale and zero point of an int8 input and output are read from its own constants.
+
+    Raises RuntimeFailed for what is no .onnx file.
+    """
 
     def __init__(self, content: bytes) -> None:
         self.content = content
         self.runtimes: tuple[str, ...] = (DEFAULT, INT8_ALLOWED)
         self._onnx: Any = require("onnx", extra="export")
-        self._model = self._onnx.load_from_string(content)
+        try:
+            self._model = self._onnx.load_from_string(content)
+        except Exception as exc:  # protobuf's own types
+            raise RuntimeFailed(f"no .onnx file: {exc}") from exc
         self._source, self._result = self._model.graph.input[0], self._model.graph.output[0]
 
     def inside(self, runtime: str) -> Inside:

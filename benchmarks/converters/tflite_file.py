@@ -70,7 +70,7 @@ class TfliteFile:
                 interpreter.invoke()
                 raw.append(interpreter.get_tensor(result["index"]).ravel()[0])
         except (RuntimeError, ValueError) as exc:
-            raise RuntimeFailed(str(exc)) from exc
+            raise RuntimeFailed(_last_line(exc)) from exc
         return _answers(result, np.array(raw))
 
     def frames(self, windows_mv: FloatArray, frames: int, features: int) -> FloatArray | None:
@@ -120,14 +120,17 @@ class TfliteFile:
     def _open(self, runtime: str, *, keep: bool = False) -> Any:
         module: Any = require("ai_edge_litert.interpreter", extra="tflite")
         kinds = module.OpResolverType
-        with silenced_stderr():
-            interpreter = module.Interpreter(
-                model_content=self.content,
-                num_threads=1,
-                experimental_op_resolver_type=kinds.BUILTIN_REF if runtime == REFERENCE else kinds.AUTO,
-                experimental_preserve_all_tensors=keep,
-            )
-            interpreter.allocate_tensors()
+        try:
+            with silenced_stderr():
+                interpreter = module.Interpreter(
+                    model_content=self.content,
+                    num_threads=1,
+                    experimental_op_resolver_type=kinds.BUILTIN_REF if runtime == REFERENCE else kinds.AUTO,
+                    experimental_preserve_all_tensors=keep,
+                )
+                interpreter.allocate_tensors()
+        except (RuntimeError, ValueError) as exc:
+            raise RuntimeFailed(_last_line(exc)) from exc
         return interpreter
 
     def _tflm_answers(self, windows_mv: FloatArray) -> Answers:
@@ -145,6 +148,10 @@ class TfliteFile:
             interpreter.invoke()
             raw.append(interpreter.get_output(0).ravel()[0])
         return _answers(details[1], np.array(raw))
+
+
+def _last_line(exc: Exception) -> str:
+    return str(exc).strip().splitlines()[-1]
 
 
 def _axes(tensor: Any) -> list[int]:
