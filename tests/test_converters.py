@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +16,26 @@ from edge_mi.benchmarks.converters import environments
 from edge_mi.benchmarks.converters.comparison import Written, compare_files, own_files
 from edge_mi.benchmarks.converters.environments import ENVIRONMENTS, TORCH, Environments, RouteFailed, run
 from edge_mi.benchmarks.converters.judge import Judge
-from edge_mi.benchmarks.converters.material import Material
+from edge_mi.benchmarks.converters.material import Material, gather
 from edge_mi.benchmarks.converters.model_file import Answers, Inside, RuntimeFailed
 from edge_mi.benchmarks.converters.onnx_file import INT8_ALLOWED, OnnxFile
 from edge_mi.benchmarks.converters.routes import ROUTES, TASK, Route, Step, convert_all, write_task
 from edge_mi.benchmarks.converters.scripts.task import from_command_line
 from edge_mi.benchmarks.converters.tflite_file import REFERENCE, TFLM, XNNPACK, TfliteFile
 from edge_mi.benchmarks.converters.timing import interleaved, ratio_document
+from edge_mi.export.check_windows import GOLDEN_S
 from edge_mi.export.integer_model import run_layers as run_integer_layers
 from edge_mi.export.onnx_writer import write_onnx_float, write_onnx_int8
 from edge_mi.export.quantise import quantise
 from edge_mi.export.tflite_writer import write_tflite
 from edge_mi.export.tflm import tflm_installed
+from heart_store import heart_store
 from toy import TOY_NET, toy_checkpoint
 
-from edge_mi.float_model import run_layers
+from edge_mi.errors import StoreError
+from edge_mi.float_model import measure_ranges, run_layers
+from edge_mi.ranges import calibration_ranges
+from edge_mi.store import WindowStore
 
 RESULT = json.loads(
     (Path(__file__).parents[1] / "benchmarks" / "results" / "converters.json").read_text(encoding="utf-8")
@@ -376,6 +382,38 @@ def test_what_lies_within_noise_is_level_and_what_ours_wins_is_better() -> None:
         "better",
         "level",
     ]
+
+
+def test_the_windows_are_those_of_calibration_and_no_patient_is_on_both_sides(tmp_path: Path) -> None:
+    store = WindowStore.open(heart_store(tmp_path / "store", records=99, folds=9))
+    found = gather(CHECKPOINT.info, store, seconds=GOLDEN_S)
+    others = store.rows_of(range(1, 9))
+    ranges = calibration_ranges(store, others, TOY_NET, CHECKPOINT.weights)
+    assert found.calibration_ids == list(ranges.window_ids)
+    again = measure_ranges(TOY_NET, CHECKPOINT.weights, found.calibration, found.calibration_ids)
+    assert again == ranges
+    measured = found.groups[found.measured_windows]
+    assert set(measured) == set(found.patients) == set(store.patients[store.rows_of((9,))])
+    assert not set(measured) & set(store.patients[others])
+    assert len(found.windows) == len(found.groups) > len(measured)
+    with pytest.raises(StoreError, match="both classes"):
+        gather(
+            CHECKPOINT.info,
+            WindowStore.open(heart_store(tmp_path / "no fold 9", records=99, folds=3)),
+            seconds=GOLDEN_S,
+        )
+
+
+def test_without_a_store_all_windows_are_synthetic() -> None:
+    found = gather(CHECKPOINT.info, None, seconds=GOLDEN_S)
+    assert len(found.labels) == 0
+    assert found.measured_windows == slice(None)
+    assert len(found.calibration) >= 64
+    few = slice(0, 40)
+    judge = Judge(CHECKPOINT, replace(found, windows=found.windows[few], groups=found.groups[few]))
+    judged = judge.judge(TfliteFile(write_tflite(NET)), XNNPACK)
+    assert "auroc" not in judged.document
+    assert "auroc" not in judge.compare(judged, judged)
 
 
 def test_the_runtime_says_why_it_cannot_run_a_file() -> None:

@@ -10,7 +10,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from edge_mi.checkpoint import CheckpointInfo
-from edge_mi.float_model import MAX_WINDOWS, calibration_order
+from edge_mi.errors import StoreError
+from edge_mi.float_model import MAX_WINDOWS, MIN_WINDOWS, calibration_order
 from edge_mi.netspec import NetSpec
 from edge_mi.samples import FloatArray
 from edge_mi.store import WindowStore
@@ -43,13 +44,13 @@ class Material:
         return slice(0, len(self.records)) if len(self.records) else slice(None)
 
 
-def gather(info: CheckpointInfo, store: WindowStore | None) -> Material:
-    """Records of `store` and synthetic ECG, or synthetic ECG alone.
+def gather(info: CheckpointInfo, store: WindowStore | None, *, seconds: float = CHECK_S) -> Material:
+    """Records of `store` and synthetic ECG, `seconds` of each of its records, or synthetic ECG alone.
 
-    Raises StoreError where the records were filtered with another design.
+    Raises StoreError where the records were filtered with another design, or are too few.
     """
     spec = info.net
-    synthetic = check_windows(info.signal, spec, CHECK_S)
+    synthetic = check_windows(info.signal, spec, seconds)
     names = [f"synthetic {name}" for name, _ in check_records(GOLDEN_S)]
     windows = [np.concatenate(synthetic)]
     groups = [np.repeat(names, [len(run) for run in synthetic])]
@@ -69,6 +70,11 @@ def gather(info: CheckpointInfo, store: WindowStore | None) -> Material:
     ids = [store.records[row].record_id for row in rows]
     chosen = calibration_order(ids)[:MAX_WINDOWS]
     test = store.rows_of((TEST_FOLD,))
+    if len(chosen) < MIN_WINDOWS or len(set(store.labels[test].tolist())) < 2:
+        raise StoreError(
+            f"{len(rows)} records in folds {CALIBRATION_FOLDS[0]} to {CALIBRATION_FOLDS[-1]} and {len(test)} in fold "
+            f"{TEST_FOLD}; at least {MIN_WINDOWS} are needed to calibrate on, and both classes to measure"
+        )
     cut = _windows(store, test, spec)
     each = cut.shape[1]
     return Material(
