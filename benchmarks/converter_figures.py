@@ -27,7 +27,7 @@ def converter_figures(result: Json) -> list[str]:
         f" ({result['positive']} of {result['records']} records with MI)" if labels else ""
     )
     versions = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
-    openings, calls = rows[0]["latency"]["openings"], rows[0]["latency"]["n"]
+    processes, calls = rows[0]["latency"]["processes"], rows[0]["latency"]["n"]
     lines = [
         "",
         "## Other converters",
@@ -51,7 +51,7 @@ def converter_figures(result: Json) -> list[str]:
         ),
         "",
         f"What they cost. Arena: the smallest in which TFLM runs the file (64-bit build). Time: p50 of one window on one thread over ours in the same runtime, {calls:,} calls each, interleaved in one run; "
-        f"the smallest and largest of {openings} openings in brackets. Ours, opened a second time, gives {_noise(result)}. {result['machine']['processor']}, {result['machine']['cores']} cores.",
+        f"the median of {processes} processes and its 95 % interval. Ours, opened a second time, gives {_noise(result)}. {result['machine']['processor']}, {result['machine']['cores']} cores.",
         "",
         *table(
             ["route", "judged by", "bytes", "arena", "time, ours = 1", *(["AUROC int8", "int8 minus float", "minus ours"] if labels else [])],
@@ -69,7 +69,7 @@ def converter_figures(result: Json) -> list[str]:
     lost = [f"- {cell.where}: {cell.theirs}" for cell in cells if cell.ours_is == "worse"]
     lines += [
         f"Against the {len(cells)} cells of other converters ours is better beyond noise in {_number(cells, 'better')}, worse in {len(lost)}, and level in {_number(cells, 'level')} "
-        f"(95 % interval of the paired difference; time: the range of the openings beyond that of ours, opened twice).{' Worse:' if lost else ''}",
+        f"(95 % interval of the paired difference; time: beyond the interval of ours, opened twice).{' Worse:' if lost else ''}",
         *(["", *lost] if lost else []),
     ]
     return lines + _option_cost(rows)
@@ -108,7 +108,8 @@ def compared(row: Json, result: Json) -> list[Cell]:
     if arenas[0] is not None and arenas[1] is not None:
         add(f"arena of {arenas[1]:,} bytes, ours {arenas[0]:,}", *[arenas[0] - arenas[1]] * 2)
     time, noise = row["latency"], result["noise"][row["runtime"]]
-    add(f"{_ratio(time)} of our time", noise["lowest"] - time["highest"], noise["highest"] - time["lowest"])
+    (low, high), (least, most) = time["interval"], noise["interval"]
+    add(f"{_ratio(time)} of our time", least - high, most - low)
     return cells
 
 
@@ -167,9 +168,9 @@ def _arena(row: Json) -> str:
 
 
 def _ratio(latency: Json) -> str:
-    if latency["lowest"] == latency["highest"] == 1:
-        return "1"
-    return f"{latency['ratio']:.3f} ({latency['lowest']:.3f} to {latency['highest']:.3f})"
+    return (
+        "1" if latency["interval"] == [1, 1] else f"{latency['ratio']:.3f} ({interval(latency['interval'])})"
+    )
 
 
 def _noise(result: Json) -> str:

@@ -8,19 +8,18 @@ from functools import partial
 from importlib.metadata import version
 from typing import Any, Final
 
-import numpy as np
 from edge_mi.benchmarks.machine import describe_machine
 from edge_mi.export.onnx_writer import write_onnx_int8
 from edge_mi.export.quantise import quantise
 from edge_mi.export.tflite_writer import write_tflite
 from edge_mi.export.tflm import tflm_installed
-from numpy.typing import NDArray
 
 from edge_mi.bundle import TFLITE_INT8
 from edge_mi.checkpoint import Checkpoint
 from edge_mi.float_model import measure_ranges
 from edge_mi.progress import Progress
 from edge_mi.range_search import DEFAULT, RangeMethod
+from edge_mi.samples import FloatArray
 from edge_mi.shipped import shipped_bundle
 
 from .judge import Judge, Judged, pair_document
@@ -30,7 +29,7 @@ from .onnx_file import DEFAULT as ORT
 from .onnx_file import INT8_ALLOWED, OnnxFile
 from .routes import Written
 from .tflite_file import XNNPACK, TfliteFile
-from .timing import OPENINGS, ROUNDS, interleaved, ratio_document
+from .timing import PROCESSES, ROUNDS, in_fresh_processes, interleaved, ratio_document
 
 Json = dict[str, Any]
 SCHEMA: Final = 1
@@ -45,8 +44,12 @@ class _Row:
     """A file under one runtime."""
 
     written: Written
-    model: ModelFile
+    content: bytes
     runtime: str
+
+    def open(self) -> ModelFile:
+        """Raises RuntimeFailed for what is no file of its format."""
+        return TfliteFile(self.content) if self.written.format == "tflite" else OnnxFile(self.content)
 
     @property
     def key(self) -> str:
@@ -75,28 +78,23 @@ def compare_files(
     material: Material,
     files: Sequence[Written],
     *,
-    openings: int = OPENINGS,
+    processes: int = PROCESSES,
     rounds: int = ROUNDS,
 ) -> Json:
     """The document; `files` hold ours in both formats. A file that a runtime refuses is a row with its error."""
     judge = Judge(checkpoint, material)
     failed = [_failed(file, file.error) for file in files if file.content is None]
-    rows: list[_Row] = []
-    for file in files:
-        try:
-            rows += _rows(file)
-        except RuntimeFailed as exc:
-            failed.append(_failed(file, str(exc)))
+    rows = [row for file in files for row in _rows(file)]
     judged: dict[str, Judged] = {}
     with Progress(len(rows), "judging") as progress:
         for row in rows:
             try:
-                judged[row.key] = judge.judge(row.model, row.runtime)
+                judged[row.key] = judge.judge(row.open(), row.runtime)
             except RuntimeFailed as exc:
                 failed.append(_failed(row.written, f"{row.runtime}: {exc}"))
             progress.advance()
     kept = [row for row in rows if row.key in judged]
-    times = _timed(kept, material, openings, rounds)
+    times = in_fresh_processes(partial(_time_once, kept, material.windows[0], rounds), processes)
     documents = []
     for row in kept:
         own = f"{OURS}/{row.runtime}"
@@ -106,8 +104,8 @@ def compare_files(
             "format": row.written.format,
         }
         document |= judged[row.key].document
-        if isinstance(row.model, TfliteFile):
-            document |= _arena(row.model)
+        if row.written.format == "tflite":
+            document |= _arena(TfliteFile(row.content))
         document["latency"] = ratio_document(times[row.key], times[own], rounds)
         document["minus_ours"] = None if row.key == own else judge.compare(judged[row.key], judged[own])
         documents.append(document)
@@ -123,7 +121,7 @@ def compare_files(
         "records": len(material.labels),
         "positive": int(material.labels.sum()),
         "operating_points": [point.name for point in checkpoint.info.operating_points],
-        "ours_is_shipped": ours[XNNPACK].model.content == (shipped_bundle() / TFLITE_INT8).read_bytes(),
+        "ours_is_shipped": ours[XNNPACK].content == (shipped_bundle() / TFLITE_INT8).read_bytes(),
         "machine": describe_machine(),
         "versions": {name: version(name) for name in _PACKAGES if name != "tflite-micro" or tflm_installed()},
         "noise": {
@@ -141,25 +139,23 @@ def _rows(file: Written) -> list[_Row]:
     if file.content is None:
         return []
     if file.format == "tflite":
-        return [_Row(file, TfliteFile(file.content), XNNPACK)]
+        return [_Row(file, file.content, XNNPACK)]
     first, second = (INT8_ALLOWED, ORT) if file.name == OURS else (ORT, INT8_ALLOWED)
-    return [_Row(file, OnnxFile(file.content), runtime) for runtime in (first, second)]
+    return [_Row(file, file.content, runtime) for runtime in (first, second)]
 
 
-def _timed(
-    rows: Sequence[_Row], material: Material, openings: int, rounds: int
-) -> dict[str, NDArray[np.float64]]:
-    """Medians of every row, and of ours twice: what differs between the two is noise. Interleaved by runtime."""
-    window = material.windows[0]
-    times: dict[str, NDArray[np.float64]] = {}
+def _time_once(rows: Sequence[_Row], window_mv: FloatArray, rounds: int, seed: int) -> dict[str, float]:
+    """Median of every row, and of ours twice: what differs between the two is noise. Interleaved by runtime."""
+    times: dict[str, float] = {}
     for runtime in dict.fromkeys(row.runtime for row in rows):
         openers = {}
         for row in rows:
             if row.runtime == runtime:
-                openers[row.key] = ready = partial(row.model.ready, runtime, window)
+                ready = partial(row.open().ready, runtime, window_mv)
+                openers[row.key] = ready
                 if row.written.name == OURS:
                     openers[f"{AGAIN}/{runtime}"] = ready
-        times |= interleaved(openers, openings=openings, rounds=rounds)
+        times |= interleaved(openers, rounds=rounds, seed=seed)
     return times
 
 
@@ -173,7 +169,7 @@ def _arena(model: TfliteFile) -> Json:
 def _across_formats(documents: list[Json], ours: dict[str, _Row], material: Material) -> None:
     """Only ours writes both formats from the same integers, so only there can the two be compared."""
     first, second = ours[XNNPACK], ours[INT8_ALLOWED]
-    sides = [row.model.answers(row.runtime, material.windows) for row in (first, second)]
+    sides = [row.open().answers(row.runtime, material.windows) for row in (first, second)]
     row = next(d for d in documents if (d["name"], d["runtime"]) == (OURS, XNNPACK))
     row["pairs"].append(pair_document(first.runtime, second.runtime, *sides))
 
