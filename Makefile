@@ -8,7 +8,7 @@ PIP := -m pip --disable-pip-version-check -q
 
 RESULTS := benchmarks/results
 
-.PHONY: demo python-fits test package compat arm mcu model sizes quantisation figures bench-stream install-size clean
+.PHONY: demo python-fits test package compat arm mcu model sizes quantisation converters figures bench-stream install-size clean
 
 demo: $(DEMO)/.done
 	@$(DEMO)/bin/python -m edge_mi.benchmarks.demo
@@ -101,6 +101,12 @@ mcu: $(TEST)/.done
 	$(TEST)/bin/python -m edge_mi.benchmarks.mcu --out $(RESULTS)/mcu.json
 	$(TEST)/bin/python -m edge_mi.benchmarks.documents
 
+# the same network through other converters, after `make model` (its store): builds 8 GB of environments in .converters/
+STORE = $(firstword $(wildcard runs/quick/store-*))
+converters: $(TEST)/.done
+	$(TEST)/bin/python -m edge_mi.benchmarks.converters $(if $(STORE),--data $(STORE))
+	$(TEST)/bin/python -m edge_mi.benchmarks.documents
+
 bench-stream: $(TEST)/.done
 	@$(TEST)/bin/python -m edge_mi.benchmarks.throughput
 
@@ -108,4 +114,4 @@ install-size: $(TEST)/.done
 	@$(TEST)/bin/python -m edge_mi.benchmarks.install_size
 
 clean:
-	rm -rf $(DEMO) $(TEST) $(COMPAT) .arm build dist *.egg-info
+	rm -rf $(DEMO) $(TEST) $(COMPAT) .arm .converters build dist *.egg-info

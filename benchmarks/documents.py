@@ -20,6 +20,7 @@ from edge_mi.files import write_file
 from edge_mi.netspec import SHIPPED_SIZE
 from edge_mi.notice import NOTICE
 
+from .converter_figures import converter_figures
 from .device_figures import arm_figures, mcu_figures
 from .markdown import interval as _interval
 from .markdown import table as _table
@@ -81,6 +82,7 @@ def render_documents(root: Path) -> dict[Path, str]:
                 *_figures(bundle, results),
                 *size_figures(results["sizes"]),
                 *quantisation_figures(results["ranges"], results["qat"]),
+                *converter_figures(results["converters"]),
                 *mcu_figures(results["mcu"]),
                 *arm_figures(results["arm"]),
             ]

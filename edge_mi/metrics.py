@@ -96,7 +96,7 @@ def bootstrap_auroc(
 ) -> Interval:
     """AUROC with its interval; patients are drawn with replacement, with all their records."""
     y, s, _ = _checked(labels, scores, None)
-    weights = _patient_weights(patients, len(y), resamples, seed)
+    weights = patient_weights(patients, len(y), resamples, seed)
     drawn = _weighted_auroc(y, s, weights)
     return _interval(auroc(y, s), drawn, y)
 
@@ -113,9 +113,25 @@ def bootstrap_auroc_difference(
     """AUROC of a minus AUROC of b on the same records, with a paired interval over patients."""
     y, a, _ = _checked(labels, scores_a, None)
     _, b, _ = _checked(labels, scores_b, None)
-    weights = _patient_weights(patients, len(y), resamples, seed)
+    weights = patient_weights(patients, len(y), resamples, seed)
     drawn = _weighted_auroc(y, a, weights) - _weighted_auroc(y, b, weights)
     return _interval(auroc(y, a) - auroc(y, b), drawn, y)
+
+
+def patient_weights(
+    patients: ArrayLike, n: int, resamples: int = RESAMPLES, seed: int = 0
+) -> NDArray[np.float64]:
+    """How often each of `n` records is drawn, float64 (resamples, n): patients with replacement, with all they have.
+
+    Raises ConfigError where `patients` are not `n`.
+    """
+    ids = np.asarray(patients)
+    if ids.shape != (n,):
+        raise ConfigError(f"{ids.shape} patients for {n} records")
+    names, index = np.unique(ids, return_inverse=True)
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)
+    return drawn[:, index].astype(np.float64)
 
 
 def _checked(
@@ -159,16 +175,6 @@ def _weighted_auroc(
     wins = (positive * below).sum(axis=1)
     shares: NDArray[np.float64] = np.divide(wins, pairs, out=np.full(len(wins), np.nan), where=pairs > 0)
     return shares
-
-
-def _patient_weights(patients: ArrayLike, n: int, resamples: int, seed: int) -> NDArray[np.float64]:
-    ids = np.asarray(patients)
-    if ids.shape != (n,):
-        raise ConfigError(f"{ids.shape} patients for {n} records")
-    names, index = np.unique(ids, return_inverse=True)
-    rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)
-    return drawn[:, index].astype(np.float64)
 
 
 def _interval(value: float, drawn: NDArray[np.float64], y: NDArray[np.int64]) -> Interval:

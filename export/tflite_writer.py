@@ -63,6 +63,7 @@ class _Writer:
         net, spec = self._net, self._net.spec
         pooled = self.activation("embedding", (1, 1, 1, spec.features), net.frames)
         self._pool(frames, pooled)
+        # no FULLY_CONNECTED: TFLM's kernel does not give the bits of LiteRT's reference kernel
         head = self._conv(net.head, pooled, 1, net.head.name)
         logits = self.activation("logits", (1, len(spec.outputs)), net.output)
         self._reshape(head, logits, (1, len(spec.outputs)))

@@ -90,8 +90,8 @@ def smallest_arena(model: bytes) -> int:
 def _runs_in(model: bytes, arena: int) -> bool:
     try:
         interpreter = _open(model, arena)
-        shape = tuple(interpreter.get_input_details(0)["shape"])
-        interpreter.set_input(np.zeros(shape, dtype=np.int8), 0)
+        source = interpreter.get_input_details(0)
+        interpreter.set_input(np.zeros(tuple(source["shape"]), dtype=source["dtype"]), 0)
         interpreter.invoke()
     except RuntimeError:
         return False

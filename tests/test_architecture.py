@@ -40,6 +40,8 @@ PACKAGES = {
     "edge_mi.firmware_bridge": {"numpy", "bleak", "bumble"},
     "edge_mi.benchmarks": {"numpy"},
 }
+# run by other environments, which hold one converter each and no EdgeMI
+ELSEWHERE = ROOT / "benchmarks" / "converters" / "scripts"
 OUTSIDE = set().union(*PACKAGES.values()) | {"tflite_runtime", "tensorflow", "ray", "cryptography", "wfdb"}
 FUNCTIONAL_CORE = [
     "alarm", "chain/chain", "chain/polyphase", "decision", "detector", "heartbeats", "metrics", "netspec", "quality",
@@ -60,7 +62,7 @@ SHELL_MODULES = {
 
 
 def files(room: str) -> list[Path]:
-    return sorted(ROOMS[room].rglob("*.py"))
+    return sorted(path for path in ROOMS[room].rglob("*.py") if ELSEWHERE not in path.parents)
 
 
 def imports(path: Path) -> Iterator[tuple[int, str]]:
@@ -92,6 +94,18 @@ def violations(room: str, path: Path) -> list[str]:
 @pytest.mark.parametrize("room", ROOMS)
 def test_rooms_import_only_what_they_may(room: str) -> None:
     assert [v for path in files(room) for v in violations(room, path)] == []
+
+
+def test_scripts_of_other_environments_import_nothing_of_ours() -> None:
+    scripts = sorted(ELSEWHERE.glob("*.py"))
+    assert len(scripts) > 1
+    found = {path.name: [m for _, m in imports(path) if m.partition(".")[0] == "edge_mi"] for path in scripts}
+    above = {
+        path.name: [n.level for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.ImportFrom)]
+        for path in scripts
+    }
+    assert not any(found.values())
+    assert all(level <= 1 for levels in above.values() for level in levels)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from edge_mi.store import WindowStore
 
 pytestmark = pytest.mark.usefixtures("few_windows")
 # ranges of synthetic hearts are none for this network
-LOOSE = AgreementLimits(float_decisions=0.1)
+LOOSE = AgreementLimits(family_decisions=0.05, float_decisions=0.1)
 
 
 @pytest.fixture(scope="module")
