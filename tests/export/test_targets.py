@@ -164,8 +164,9 @@ def test_too_little_flash_names_the_largest_layer_and_leaves_nothing(tmp_path: P
         )
     found = len(content(net)[FRONT_TFLITE]) + len(content(net)[HEAD_TFLITE])
     assert str(caught.value) == (
-        f"heavy does not fit nrf52840: {found:,} bytes of flash (front.int8.tflite and head.int8.tflite, without "
-        "TFLM's own code), allowed are 524,288 (50% of 1,048,576); its largest layer is conv2 with 738,304 bytes; no bundle was written"
+        f"heavy does not fit nrf52840: {found:,} bytes of flash (front.int8.tflite and head.int8.tflite, "
+        "without TFLM's own code), allowed are 524,288 (50% of 1,048,576); its largest layer is conv2 with 738,304 "
+        "bytes; no bundle was written"
     )
     assert list(tmp_path.iterdir()) == []
 
