@@ -52,7 +52,7 @@ dt { color: var(--soft); }
 dd { overflow-wrap: anywhere; }
 .wide { overflow-x: auto; margin: 0 0 1.25rem; /* a shade at the edge behind which a narrow screen hides columns */
   background: linear-gradient(to left, var(--paper) 40%, transparent) right / 4rem 100% no-repeat local,
-    linear-gradient(to left, var(--soft), transparent) right / 0.6rem 100% no-repeat scroll; }
+    linear-gradient(to left, var(--line), transparent) right / 0.6rem 100% no-repeat scroll; }
 table { border-collapse: collapse; width: 100%; font-size: 0.875rem; line-height: 1.4; }
 th, td { padding: 0.38rem 0 0.38rem 1rem; border-bottom: 1px solid var(--faint); text-align: left;
   vertical-align: baseline; }
