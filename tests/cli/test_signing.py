@@ -194,6 +194,16 @@ def test_info_shows_a_signature_that_does_not_fit_and_refuses(
     assert json.loads(capsys.readouterr().out)["signature"]["valid"] is False
 
 
+def test_a_signature_that_does_not_fit_is_told_where_none_was_demanded(
+    signed: Path, record: Path, capsys: Output
+) -> None:
+    flip(signed / SIGNATURE, 90)
+    assert main(["stream", str(signed), "--replay", str(record), "--json"]) == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if "does not fit" in line]
+    assert len(said) == 1
+    assert said[0].endswith("--require-signed KEY would refuse it")
+
+
 def test_export_signs_what_it_wrote(tmp_path: Path, keys: tuple[Path, Path], capsys: Output) -> None:
     """And replaces it with --force, signature included, by a bundle that is not signed."""
     words = export_toy(tmp_path)

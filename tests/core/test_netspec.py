@@ -64,7 +64,7 @@ def test_a_frame_sees_its_receptive_field_and_no_more() -> None:
         ({"window_samples": 963}, "must be odd, found 38"),
         ({"hop_samples": 110}, "no multiple of the stride 20"),
         ({"outputs": ()}, "at least one convolution and one output"),
-        ({"rate_hz": 0}, "must be positive"),
+        ({"rate_hz": 0}, "expected more than 0"),
         ({"convs": PATCHNET_S.convs[1:]}, "1 channels arrive, 24 expected"),
         ({"convs": (PATCHNET_S.convs[0],) * 2}, "24 channels arrive, 1 expected"),
     ],

@@ -112,6 +112,24 @@ def test_a_fold_that_is_not_there_is_refused(tmp_path: Path, store: Path, checkp
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_fold_that_was_trained_on_is_refused(tmp_path: Path, store: Path, checkpoint: Checkpoint) -> None:
+    """Known by the records that the checkpoint's ranges were measured on."""
+    manifest = WindowStore.open(store).manifest
+    data = replace(checkpoint.info.provenance.data[0], name=manifest.source.name)
+    opened = WindowStore.open(store)
+    seen = tuple(opened.records[row].record_id for row in opened.rows_of((3,)))
+    info = replace(
+        checkpoint.info,
+        ranges=replace(checkpoint.info.ranges, window_ids=seen),
+        provenance=replace(checkpoint.info.provenance, data=(data,)),
+    )
+    trained = Checkpoint(info, checkpoint.weights)
+    with pytest.raises(ConfigError, match=f"fold 3 holds 24 records .* such as {seen[0]}: it was trained on"):
+        export_measured(trained, tmp_path / "bundle", store, test_fold=3)
+    assert list(tmp_path.iterdir()) == []
+    export_measured(trained, tmp_path / "bundle", store, test_fold=4, limits=LOOSE)
+
+
 def test_a_store_of_another_filter_is_refused(tmp_path: Path, store: Path, checkpoint: Checkpoint) -> None:
     signal = checkpoint.info.signal
     other = replace(checkpoint.info, signal=replace(signal, band_hz=(0.5, 35.0)))
