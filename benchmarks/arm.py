@@ -74,6 +74,7 @@ class Machine:
             "PYTHONPATH": ":".join(map(str, self.sites)),
             "PYTHONNOUSERSITE": "1",
             "PYTHONSAFEPATH": "1",
+            "CC": "none",  # the host's compiler makes nothing that the emulated Python could load
         }
         return subprocess.run(
             [self.python, *words], cwd=self.folder, env=environment, capture_output=True, check=False

@@ -95,7 +95,14 @@ class CModel:
             self._folder.cleanup()
             first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip())
             raise ExportDisagreement(f"the C code does not compile with {compiler}: {first}")
-        self._code: Any = ctypes.CDLL(str(library))
+        try:
+            self._code: Any = ctypes.CDLL(str(library))
+        except OSError as exc:
+            self._folder.cleanup()
+            raise ExportDisagreement(
+                f"the C code cannot be checked: what {compiler} makes does not load here; set CC to this machine's "
+                "own compiler"
+            ) from exc
         self._code.edge_mi_push.restype = ctypes.c_size_t
         self._code.edge_mi_test_filter.restype = ctypes.c_size_t
         self._code.edge_mi_test_state_bytes.restype = ctypes.c_size_t
