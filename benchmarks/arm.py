@@ -83,7 +83,9 @@ class Machine:
     def do(self, task: Task) -> Outcome:
         """Run the task and gather what it leaves."""
         done = self.run("-m", task.module, *task.words)
-        outputs = {EXIT_CODE: str(done.returncode).encode(), STDOUT: done.stdout}
+        # tflite-micro exists for x86-64 only, so that export says more of it there
+        lines = [line for line in done.stdout.splitlines(keepends=True) if b"tflm" not in line]
+        outputs = {EXIT_CODE: str(done.returncode).encode(), STDOUT: b"".join(lines)}
         made = self.folder / task.made if task.made else None
         if made is not None:
             for path in [made] if made.is_file() else sorted(made.rglob("*")):
