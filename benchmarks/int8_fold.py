@@ -39,10 +39,7 @@ def run_fold(checkpoint: Checkpoint, store: WindowStore, rows: NDArray[np.int64]
     windows = cut.reshape(-1, spec.window_samples)
     exact = run_layers(spec, checkpoint.weights, windows)
     codes = run_integer_layers(net, net.input.quantise(windows), "fast")
-    real = {
-        layer.name: layer.result.scale * (codes[layer.name].astype(np.float64) - layer.result.zero_point)
-        for layer in (*net.convs, net.head)
-    }
+    real = {layer.name: layer.result.real_array(codes[layer.name]) for layer in (*net.convs, net.head)}
     frames = spec.convs[-1].name
     saturated = {"input": _beyond(windows, net.input.scale, net.input.zero_point, relu=False)}
     for layer in (*net.convs, net.head):

@@ -72,6 +72,11 @@ class QuantParams:
         """What an int8 code stands for."""
         return self.scale * (code - self.zero_point)
 
+    def real_array(self, codes: NDArray[np.int8]) -> NDArray[np.float64]:
+        """What int8 codes stand for, float64 of their shape."""
+        values: NDArray[np.float64] = self.scale * (codes.astype(np.float64) - self.zero_point)
+        return values
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorFigures:

@@ -1,8 +1,9 @@
-"""Optional packages, imported where they are needed and through one function."""
+"""What may be missing on a machine: optional packages, imported through one function, and a C compiler."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from importlib import import_module
 from typing import Any, Final
 
@@ -11,6 +12,8 @@ from edge_mi.errors import MissingDependency
 # read by a package while it is imported. ONNX Runtime keeps an identifier in the user's cache and reports its use to its
 # maker from 1.29 on, unless it is told not to; EdgeMI tells nobody anything (contract C10)
 _ENVIRONMENT: Final = {"onnxruntime": {"ORT_DISABLE_TELEMETRY": "1"}}
+
+_COMPILERS: Final = ("cc", "gcc", "clang")
 
 
 def require(module: str, *, extra: str) -> Any:
@@ -26,3 +29,11 @@ def require(module: str, *, extra: str) -> Any:
         if exc.name is None or exc.name.partition(".")[0] != module.partition(".")[0]:
             raise
         raise MissingDependency(module.partition(".")[0], extra=extra) from exc
+
+
+def find_compiler() -> str | None:
+    """A C compiler of this machine, `$CC` first; None where there is none."""
+    wanted = os.environ.get("CC")
+    return next(
+        (found for name in ([wanted] if wanted else _COMPILERS) if (found := shutil.which(name))), None
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_mi.checkpoint import Ranges
+from edge_mi.checkpoint import CheckpointInfo, Ranges
 from edge_mi.errors import StoreError
 from edge_mi.float_model import MAX_WINDOWS, MIN_WINDOWS, Weights, calibration_order, measure_ranges
 from edge_mi.netspec import NetSpec
@@ -36,3 +36,11 @@ def calibration_ranges(
         return measure_ranges(spec, weights, windows_mv, [ids[i] for i in chosen], method)
     except ValueError as exc:
         raise StoreError(f"no activation ranges from {len(chosen)} records: {exc}") from exc
+
+
+def trained_on(info: CheckpointInfo, store: WindowStore, rows: NDArray[np.int64]) -> list[str]:
+    """Records among `rows` that a checkpoint's ranges were measured on, which are records that it was trained on."""
+    if store.manifest.source.name not in {data.name for data in info.provenance.data}:
+        return []  # the same number in another data set is another record
+    known = set(info.ranges.window_ids)
+    return [store.records[row].record_id for row in rows if store.records[row].record_id in known]

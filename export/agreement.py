@@ -13,13 +13,14 @@ from edge_mi.bundle import C_HEADER, C_SOURCE, Bundle
 from edge_mi.errors import ExportDisagreement
 from edge_mi.firmware import Firmware, Rounding
 from edge_mi.frame_ring import FrameRing
+from edge_mi.optional import find_compiler
 from edge_mi.progress import Progress
 from edge_mi.runners.base import Runner
 from edge_mi.runners.litert import LiteRtRunner
 from edge_mi.runners.ort import OrtFloatRunner, OrtRunner
 from edge_mi.samples import FloatArray
 
-from .c_model import CModel, find_compiler
+from .c_model import CModel
 from .c_writer import HEADER, SOURCE, write_c
 from .check_windows import SENSOR_HZ
 from .integer_model import run_integer_model
@@ -102,6 +103,7 @@ def measure_agreement(
 
     Each run is float64 (n, samples), millivolts: windows of one record that follow each other by a hop.
     """
+    left_out = not_compared()
     quantised = [bundle.info.input.quantise(run) for run in runs]
     whole = np.concatenate(quantised)
     outputs = {
@@ -126,7 +128,7 @@ def measure_agreement(
         if b == "float"
         else _compare(bundle, outputs[a], outputs[b])
         for a, b, _ in PAIRS
-        if f"{a}/{b}" not in not_compared()
+        if f"{a}/{b}" not in left_out
     }
 
 
@@ -189,12 +191,16 @@ def _hops(bundle: Bundle, runner: Runner, runs: Sequence[NDArray[np.int8]]) -> N
 def _compare(bundle: Bundle, a: NDArray[np.int8], b: NDArray[np.int8]) -> PairAgreement:
     difference = np.abs(a.astype(np.int64) - b)
     return _agreement(
-        bundle, float((difference == 0).mean()), float(difference.max()), _real(bundle, a), _real(bundle, b)
+        bundle,
+        float((difference == 0).mean()),
+        float(difference.max()),
+        bundle.info.output.real_array(a),
+        bundle.info.output.real_array(b),
     )
 
 
 def _compare_float(bundle: Bundle, a: NDArray[np.int8], logits: NDArray[np.float32]) -> PairAgreement:
-    real = _real(bundle, a)
+    real = bundle.info.output.real_array(a)
     steps = float(np.abs(real - logits).max() / bundle.info.output.scale)
     return _agreement(bundle, None, round(steps, 2), real, logits.astype(np.float64))
 
@@ -213,8 +219,3 @@ def _agreement(
             for point in bundle.info.operating_points
         },
     )
-
-
-def _real(bundle: Bundle, output: NDArray[np.int8]) -> FloatArray:
-    params = bundle.info.output
-    return params.scale * (output.astype(np.float64) - params.zero_point)

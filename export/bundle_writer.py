@@ -41,6 +41,7 @@ from edge_mi.files import new_folder
 from edge_mi.firmware import Firmware
 from edge_mi.golden import GoldenDetail, verify_golden
 from edge_mi.notice import NOTICE
+from edge_mi.optional import find_compiler
 from edge_mi.runners.litert import LiteRtRunner
 from edge_mi.runners.ort import OrtRunner
 from edge_mi.samples import FloatArray
@@ -48,7 +49,7 @@ from edge_mi.signature import SIGNATURE, SigningKey
 
 from .agreement import AgreementLimits, PairAgreement, enforce_agreement, measure_agreement, not_compared
 from .c_check import check_firmware
-from .c_model import CModel, find_compiler
+from .c_model import CModel
 from .c_writer import HEADER, SOURCE, write_c
 from .check_windows import check_windows, layer_windows
 from .defaults import DEFAULT_QUALITY, default_alarm

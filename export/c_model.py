@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -24,19 +22,10 @@ from edge_mi.netspec import NetSpec
 from .c_writer import SOURCE
 
 FLAGS: Final = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-Wconversion")
-_COMPILERS: Final = ("cc", "gcc", "clang")
 ANSWERS: Final[tuple[State | None, ...]] = (None, "negative", "positive", "undetermined", "alarm")
 REASONS: Final[tuple[Reason | None, ...]] = (
     None, "warming_up", "gap", "flat", "saturated", "noise", "lead_off", "wrong_gain"
 )  # fmt: skip
-
-
-def find_compiler() -> str | None:
-    """A C compiler of this machine, `$CC` first; None where there is none."""
-    wanted = os.environ.get("CC")
-    return next(
-        (found for name in ([wanted] if wanted else _COMPILERS) if (found := shutil.which(name))), None
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +36,7 @@ class Missing:
 
 
 class _CDecision(ctypes.Structure):
-    """`edge_mi_decision` of a network with `K` outputs, less its last field."""
+    """`edge_mi_decision`, with room for more outputs than any network here has."""
 
     _fields_ = (
         ("t_ticks", ctypes.c_uint64),

@@ -67,8 +67,8 @@ def run_layers(net: QuantisedNet, weights: Weights, windows_mv: FloatArray) -> t
         codes, wanted = fast[name], exact[name]
         if name == net.head.name:
             source = fast["pool"]
-        real = _real(params, codes)
-        beyond = (wanted > _real(params, 127)) | ((wanted < _real(params, -128)) & (not layer.relu))
+        real = params.real_array(codes)
+        beyond = (wanted > params.real(127)) | ((wanted < params.real(-128)) & (not layer.relu))
         figures = LayerFigures(
             name=name,
             shape=(codes.shape[1], codes.shape[2]),
@@ -133,12 +133,8 @@ def differ_columns(reports: tuple[LayerReport, ...]) -> dict[str, list[str]]:
 
 
 def _tensor(params: QuantParams, codes: NDArray[np.int8]) -> TensorFigures:
-    low, high = (round(float(_real(params, int(code))), 4) for code in (codes.min(), codes.max()))
+    low, high = (round(params.real(int(code)), 4) for code in (codes.min(), codes.max()))
     return TensorFigures(low=low, high=high, scale=params.scale, zero_point=params.zero_point)
-
-
-def _real(params: QuantParams, codes: NDArray[np.int8] | int) -> FloatArray:
-    return params.scale * (np.asarray(codes, dtype=np.float64) - params.zero_point)
 
 
 def _differ(found: dict[str, NDArray[np.int8]] | None, name: str, expected: NDArray[np.int8]) -> float | None:
@@ -179,7 +175,7 @@ def _onnx_layers(
     """int8 (n, time, channels) of every layer by ONNX Runtime, node by node as written; None where it does not run."""
     onnx: Any = require("onnx", extra="export")
     ort: Any = require("onnxruntime", extra="export")
-    tensors = {name: "head.int8" if name == "head" else f"{name}.int8" for name in net.spec.layer_names}
+    tensors = {name: f"{name}.int8" for name in net.spec.layer_names}
     try:
         model = onnx.load_from_string(content)
         del model.graph.output[:]

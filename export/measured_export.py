@@ -16,7 +16,7 @@ from edge_mi.errors import ConfigError, ExportDisagreement, StoreError
 from edge_mi.metrics import Interval, bootstrap_auroc, bootstrap_auroc_difference
 from edge_mi.progress import Progress
 from edge_mi.range_search import DEFAULT, RangeMethod
-from edge_mi.ranges import calibration_ranges
+from edge_mi.ranges import calibration_ranges, trained_on
 from edge_mi.runners.choose import open_runner
 from edge_mi.runners.ort import OrtFloatRunner
 from edge_mi.samples import FloatArray
@@ -50,7 +50,8 @@ def export_measured(
     """Write the bundle of `checkpoint` with ranges and figures from the store `data`.
 
     test_fold: measured on, and kept out of the ranges; the store's last by default. ranges: how they are chosen;
-    by percentiles by default, except that learned ranges stay. The calibration map and the operating points stay
+    by percentiles by default, except that learned ranges stay. command: what the figures say that they are made by,
+    less the fold. The calibration map and the operating points stay
     the checkpoint's. Raises StoreError for a store of another filter or too small, ConfigError for a fold that is
     not there or holds one class, or for `ranges` where they were learned, ExportDisagreement where int8 costs more
     AUROC than `limits` allow, and what `export_bundle` raises.
@@ -71,7 +72,7 @@ def export_measured(
     others = store.rows_of(other for other in folds if other != fold)
     if len(set(store.labels[rows].tolist())) < 2:
         raise ConfigError(f"fold {fold} has {len(rows)} records of one class; choose another --test-fold")
-    seen = _trained_on(checkpoint, store, rows)
+    seen = trained_on(info, store, rows)
     if seen:
         raise ConfigError(
             f"fold {fold} holds {len(seen)} records that the checkpoint's ranges come from, such as {seen[0]}: it was "
@@ -115,15 +116,6 @@ def export_measured(
         sign=sign,
         target=target,
     )
-
-
-def _trained_on(checkpoint: Checkpoint, store: WindowStore, rows: np.ndarray) -> list[str]:
-    """Records among `rows` that the checkpoint's ranges were measured on, which are records that it was trained on."""
-    info = checkpoint.info
-    if store.manifest.source.name not in {data.name for data in info.provenance.data}:
-        return []
-    known = set(info.ranges.window_ids)
-    return [store.records[row].record_id for row in rows if store.records[row].record_id in known]
 
 
 def _windows(store: WindowStore, rows: np.ndarray, samples: int, hop: int) -> FloatArray:

@@ -84,23 +84,22 @@ def report_target(
     layers, graphs = layer_costs(net), graph_memories(net, content)
     whole, front, head = graphs
     ring = net.spec.frames * net.spec.features
-    by_hops = front.ram_bytes + head.ram_bytes + ring
     kind = "activations" if whole.arena_bytes is None else "arena"
     code = None if state_bytes is None else code_memory(content[C_SOURCE], state_bytes, net.spec)
     if code is not None:
-        flash = {f"tables and code of {C_SOURCE}": code.flash_bytes}
-        ram = {f"state and stack of {C_SOURCE}": code.ram_bytes}
+        flash = code.flash_bytes, f"tables and code of {C_SOURCE}"
+        ram = code.ram_bytes, f"state and stack of {C_SOURCE}"
     else:
         files = f"{front.file} and {head.file}"
-        flash = {f"{files}, without TFLM's own code": front.file_bytes + head.file_bytes}
-        ram = {f"{kind} of {files}, ring of frames": by_hops}
+        flash = front.file_bytes + head.file_bytes, f"{files}, without TFLM's own code"
+        ram = front.ram_bytes + head.ram_bytes + ring, f"{kind} of {files}, ring of frames"
     report = TargetReport(
         name=target.name,
         title=target.title,
         core=target.core,
         clock_hz=target.clock_hz,
-        flash=_budget(flash, target.flash_bytes, target.flash_allowed, target.flash_share),
-        ram=_budget(ram, target.ram_bytes, target.ram_allowed, target.ram_share),
+        flash=_budget(*flash, target.flash_bytes, target.flash_allowed, target.flash_share),
+        ram=_budget(*ram, target.ram_bytes, target.ram_allowed, target.ram_share),
         layers=layers,
         graphs=graphs,
         arena_source=_arena_source(whole),
@@ -146,9 +145,8 @@ def _too_much(memory: str, budget: Budget) -> str:
     )
 
 
-def _budget(needs: dict[str, int], total: int | None, allowed: int | None, share: float) -> Budget:
-    by = max(needs, key=lambda name: needs[name])
-    return Budget(needed_bytes=needs[by], by=by, allowed_bytes=allowed, total_bytes=total, share=share)
+def _budget(needed: int, by: str, total: int | None, allowed: int | None, share: float) -> Budget:
+    return Budget(needed_bytes=needed, by=by, allowed_bytes=allowed, total_bytes=total, share=share)
 
 
 def _arena_source(graph: GraphMemory) -> str:

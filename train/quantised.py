@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edge_mi.checkpoint import Checkpoint
 from edge_mi.errors import ConfigError
+from edge_mi.ranges import trained_on
 from edge_mi.store import WindowStore
 
 from .config import QatConfig, Recipe
@@ -70,8 +71,7 @@ def train_qat(
 
 def check_unseen(checkpoint: Checkpoint, store: WindowStore, fold: int) -> None:
     """Raises ConfigError where records of `fold` gave the checkpoint its ranges, and so were trained on."""
-    held_out = {store.records[row].record_id for row in store.rows_of((fold,))}
-    if seen := held_out & set(checkpoint.info.ranges.window_ids):
+    if seen := trained_on(checkpoint.info, store, store.rows_of((fold,))):
         raise ConfigError(
             f"the checkpoint was trained on fold {fold} ({len(seen)} of its records gave it ranges): choose "
             "another --test-fold"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge_mi.errors import EdgeMIError
+from edge_mi.optional import find_compiler
 from edge_mi.terminal import table
 
 # package, extra that brings it, what it is for
@@ -70,7 +71,7 @@ def examine() -> dict[str, Any]:
         "default_runner": default,
         "bluetooth_adapters": adapters,
         "bluetoothd": shutil.which("bluetoothctl") is not None,
-        "c_compiler": next((found for name in ("cc", "gcc", "clang") if (found := shutil.which(name))), None),
+        "c_compiler": find_compiler(),
         "problems": problems,
         "usable": default is not None and sys.maxsize >= 2**32,
     }

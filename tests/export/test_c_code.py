@@ -17,7 +17,7 @@ from edge_mi.export.agreement import AgreementLimits
 from edge_mi.export.bundle_writer import Extras, export_bundle, write_unchecked
 from edge_mi.export.c_check import codes_of, expected_decisions
 from edge_mi.export.c_design import adc_scale, input_edges
-from edge_mi.export.c_model import FLAGS, CModel, Missing, find_compiler
+from edge_mi.export.c_model import FLAGS, CModel, Missing
 from edge_mi.export.c_writer import HEADER, SOURCE, write_c
 from edge_mi.export.defaults import DEFAULT_QUALITY, default_alarm
 from edge_mi.export.integer_model import run_layers
@@ -35,6 +35,7 @@ from edge_mi.detector import Detector
 from edge_mi.errors import ConfigError, ExportDisagreement
 from edge_mi.firmware import Firmware, Rounding
 from edge_mi.netspec import NetSpec, patchnet
+from edge_mi.optional import find_compiler
 from edge_mi.records import read_record
 from edge_mi.runners.choose import open_runner
 from edge_mi.samples import FloatArray
