@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from edge_mi.train.data.ptbxl import read_table
 from edge_mi.train.evaluate import tasks
-from edge_mi.train.ptbxl import read_table
 from numpy.typing import NDArray
 
 from edge_mi.bundle import Bundle

@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +23,11 @@ from edge_mi.errors import StoreError
 from edge_mi.files import new_folder
 from edge_mi.signal_design import SignalDesign
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 CODES_PER_MV: Final = 4096
 LARGEST_CODE: Final = 32767
+
+Stage: TypeAlias = Literal["recent", "old"]
 
 _MANIFEST, _SIGNALS, _RECORDS = "manifest.json", "signals.npy", "records.jsonl"
 
@@ -35,7 +37,7 @@ class StoredRecord:
     """One record's labels.
 
     codes: statement -> likelihood in percent, 0 where the source does not know it. age_years: 90 stands for
-    90 and over; None where unknown. female: None where unknown.
+    90 and over; None where unknown. female: None where unknown. stage: age of the infarction, None where unknown.
     """
 
     record_id: str
@@ -46,6 +48,7 @@ class StoredRecord:
     codes: dict[str, float]
     age_years: float | None
     female: bool | None
+    stage: Stage | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,7 @@ from edge_mi.store import WindowStore
 from .augment import SignalTable
 from .config import AlignConfig
 from .fit import fit, seed_torch
-from .pairwise_loss import PairwiseSigmoidLoss
+from .losses.pairwise_sigmoid import PairwiseSigmoidLoss
 from .parts import Arrays, Part
 from .patchnet import PatchNet
 from .splits import Folds

@@ -22,9 +22,9 @@ from edge_mi.terminal import table
 
 from .config import AlignConfig, QatConfig, Recipe, StudentConfig
 from .crossvalidate import Plan, cross_validate
+from .data.ptbxl import build_store, store_name
 from .filters import design_signal_chain
 from .finish import QuickRun
-from .ptbxl import build_store, store_name
 from .quantised import train_qat
 from .quick import train_quick
 from .splits import parse_folds

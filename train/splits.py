@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from edge_mi.errors import ConfigError
 
-from .ptbxl import FOLDS
+from .data.ptbxl import FOLDS
 
 Folds = tuple[int, ...]
 

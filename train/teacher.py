@@ -15,9 +15,9 @@ from edge_mi.store import WindowStore
 
 from .augment import SignalTable
 from .config import TeacherConfig
+from .data.ptbxl import LEADS
 from .fit import fit, seed_torch
 from .parts import Arrays, Part
-from .ptbxl import LEADS
 from .splits import Folds
 from .targets import make_targets
 from .task_loss import task_loss

@@ -17,9 +17,9 @@ from edge_mi.train.config import (
     TaskConfig,
     TeacherConfig,
 )
+from edge_mi.train.data.ptbxl import LEADS
 from edge_mi.train.filters import design_signal_chain
 from edge_mi.train.fit import prepare_torch
-from edge_mi.train.ptbxl import LEADS
 
 from edge_mi.netspec import patchnet
 from edge_mi.records import write_wfdb

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from edge_mi.train import parts
 from edge_mi.train.config import Recipe
+from edge_mi.train.data.ptbxl import LEADS
 from edge_mi.train.finish import QuickRun
-from edge_mi.train.ptbxl import LEADS
 from edge_mi.train.quick import train_quick
 
 from edge_mi.checkpoint import Checkpoint

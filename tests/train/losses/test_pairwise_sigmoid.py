@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from edge_mi.train.pairwise_loss import PairwiseSigmoidLoss
+from edge_mi.train.losses.pairwise_sigmoid import PairwiseSigmoidLoss
 
 
 def slow(u: torch.Tensor, v: torch.Tensor, scale: float, bias: float) -> float:

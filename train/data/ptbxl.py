@@ -23,7 +23,7 @@ from edge_mi.errors import RecordError, StoreError
 from edge_mi.progress import Progress
 from edge_mi.records import read_signals
 from edge_mi.signal_design import SignalDesign
-from edge_mi.store import Manifest, StoredRecord, StoreSource, filter_sha256, write_store
+from edge_mi.store import Manifest, Stage, StoredRecord, StoreSource, filter_sha256, write_store
 from edge_mi.workers import WorkerPool
 
 FOLDS: Final = range(1, 10)
@@ -35,6 +35,14 @@ LABEL_RULE: Final = (
     "norm: the code NORM, at any likelihood"
 )
 
+# the source's stages I (acute) to III (old); between II and III the scar has begun
+_STAGES: Final[dict[str, Stage]] = {
+    "Stadium I": "recent",
+    "Stadium I-II": "recent",
+    "Stadium II": "recent",
+    "Stadium II-III": "old",
+    "Stadium III": "old",
+}
 _COLUMN_OF_RATE: Final = {100: "filename_lr", 500: "filename_hr"}
 
 
@@ -189,6 +197,7 @@ def _record(row: dict[str, str], infarction: frozenset[str]) -> StoredRecord:
         codes=codes,
         age_years=_age(row.get("age", "")),
         female=_female(row.get("sex", "")),
+        stage=_stage(row.get("infarction_stadium1", "")),
     )
 
 
@@ -199,3 +208,7 @@ def _age(text: str) -> float | None:
 
 def _female(text: str) -> bool | None:
     return bool(int(float(text))) if text else None
+
+
+def _stage(text: str) -> Stage | None:
+    return _STAGES.get(text.strip())

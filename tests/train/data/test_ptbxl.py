@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from edge_mi.train.ptbxl import LEADS, build_store, read_table, store_name
+from edge_mi.train.data.ptbxl import LEADS, build_store, read_table, store_name
 
 from edge_mi.chain.chain import filter_segment
 from edge_mi.errors import RecordError, StoreError
