@@ -34,7 +34,7 @@ _MANIFEST, _SIGNALS, _RECORDS = "manifest.json", "signals.npy", "records.jsonl"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredRecord:
-    """One record's labels.
+    """One record's labels; `mi` and `norm` are None where the source gives no labels at all.
 
     codes: statement -> likelihood in percent, 0 where the source does not know it. age_years: 90 stands for
     90 and over; None where unknown. female: None where unknown. stage: age of the infarction, None where unknown.
@@ -43,8 +43,8 @@ class StoredRecord:
     record_id: str
     patient_id: str
     fold: int
-    mi: bool
-    norm: bool
+    mi: bool | None
+    norm: bool | None
     codes: dict[str, float]
     age_years: float | None
     female: bool | None
@@ -111,19 +111,27 @@ class LabelledRecords:
 
     @property
     def labels(self) -> NDArray[np.int64]:
-        """1 for a pattern of myocardial infarction, else 0; int64 (records,)."""
-        return np.array([record.mi for record in self.records], dtype=np.int64)
+        """1 for a pattern of myocardial infarction, else 0; int64 (records,). Raises StoreError without labels."""
+        return self._known([record.mi for record in self.records])
 
     @property
     def norms(self) -> NDArray[np.int64]:
-        """1 for a normal ECG, else 0; int64 (records,)."""
-        return np.array([record.norm for record in self.records], dtype=np.int64)
+        """1 for a normal ECG, else 0; int64 (records,). Raises StoreError without labels."""
+        return self._known([record.norm for record in self.records])
 
     @property
     def ages_years(self) -> NDArray[np.float64]:
         """Ages, float64 (records,), NaN where unknown; 90 stands for 90 and over."""
         ages = [np.nan if record.age_years is None else record.age_years for record in self.records]
         return np.array(ages, dtype=np.float64)
+
+    def _known(self, values: Sequence[bool | None]) -> NDArray[np.int64]:
+        unknown = values.count(None)
+        if unknown:
+            raise StoreError(
+                f"{unknown} of {len(values)} records have no label; they can be aligned on, not taught or judged with"
+            )
+        return np.array(values, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)

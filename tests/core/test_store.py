@@ -141,7 +141,7 @@ def test_a_folder_without_manifest_is_no_store(tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"comment": "hello"}, "unknown key comment"),
-        ({"schema": 2}, "schema 2"),
+        ({"schema": 3}, "schema 3"),
         ({"codes_per_mv": 1000}, "1000 codes per mV"),
         ({"records": 5}, "the manifest says"),
         ({"leads": ["I"]}, "the manifest says"),
