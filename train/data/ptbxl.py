@@ -134,8 +134,8 @@ def filter_record(path: Path, design: SignalDesign) -> NDArray[np.float64]:
     missing = [lead for lead in LEADS if lead.lower() not in position]
     if missing:
         raise RecordError(f"{path}: no lead {', '.join(missing)}; expected the twelve of PTB-XL")
-    rows = [signals.samples_mv[position[lead.lower()]] for lead in LEADS]
-    return np.stack([filter_segment(design, signals.rate_hz, row) for row in rows])
+    rows = [position[lead.lower()] for lead in LEADS]
+    return filter_segment(design, signals.rate_hz, signals.samples_mv[rows])
 
 
 def _filtered(
