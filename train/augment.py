@@ -9,17 +9,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edge_mi.store import CODES_PER_MV, WindowStore
+from edge_mi.store import CODES_PER_MV, MISSING_CODE, WindowStore
 
 from .config import AugmentConfig
 
 
 class SignalTable:
-    """Signals of a store in memory as int16, some leads of every record; millivolts come out a batch at a time."""
+    """Signals of a store in memory as int16, some leads of every record; millivolts come out a batch at a time.
+
+    A missing sample is 0 mV, where a filtered signal rests; `present` says which those are.
+    """
 
     def __init__(self, store: WindowStore, leads: tuple[str, ...]) -> None:
         columns = [store.lead_index(lead) for lead in leads]
-        self._codes = torch.from_numpy(np.array(store.codes[:, columns]))
+        self._codes = torch.from_numpy(np.asarray(store.codes[:, columns]))
 
     @property
     def samples(self) -> int:
@@ -28,15 +31,23 @@ class SignalTable:
 
     def records_mv(self, rows: Tensor) -> Tensor:
         """Whole records, float32 (len(rows), leads, samples), millivolts."""
-        return self._codes[rows].float() / CODES_PER_MV
+        return _millivolts(self._codes[rows])
+
+    def present(self, rows: Tensor) -> Tensor:
+        """Which samples of `records_mv` the source has, bool (len(rows), leads, samples)."""
+        return self._codes[rows] != MISSING_CODE
 
     def augmented_mv(self, rows: Tensor, config: AugmentConfig) -> Tensor:
-        """One random view of each record, float32 (len(rows), leads, crop), millivolts."""
+        """One random view of each record, float32 (len(rows), leads, crop), millivolts; noise everywhere."""
         count = len(rows)
         crop = min(config.crop_samples, self.samples)
         starts = torch.randint(0, self.samples - crop + 1, (count, 1, 1))
         index = (starts + torch.arange(crop)).expand(-1, self._codes.shape[1], -1)
-        views = self._codes[rows].gather(2, index).float() / CODES_PER_MV
+        views = _millivolts(self._codes[rows].gather(2, index))
         gain = torch.exp((2 * torch.rand(count, 1, 1) - 1) * config.log_gain)
         noise_mv = config.noise_mv * torch.rand(count, 1, 1) * torch.randn_like(views)
         return views * gain + noise_mv
+
+
+def _millivolts(codes: Tensor) -> Tensor:
+    return codes.masked_fill(codes == MISSING_CODE, 0).float() / CODES_PER_MV

@@ -58,7 +58,7 @@ def train_qat(
         )
     ]
     *inner, final = run.compute(parts, "quantised networks")
-    ids = [store.records[row].record_id for row in store.rows_of(quick.folds)]
+    ids = store.ids_of(store.rows_of(quick.folds))
     trained = Trained(
         net=info.net,
         weights=folded_weights(final, info.net.layer_names),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,19 +45,20 @@ class Targets:
 
 def make_targets(store: WindowStore, rows: NDArray[np.int64], code_min_records: int) -> Targets:
     """Targets of all records; the statements are those with `code_min_records` among the training `rows`."""
-    counts = Counter(code for row in rows for code in store.records[row].codes)
+    table = store.records
+    counts = table.code_counts(rows)
     names = tuple(sorted(code for code, count in counts.items() if count >= code_min_records))
     ages = store.ages_years
     known = np.isfinite(ages)
     scaled = np.where(known, (ages - AGE_CENTRE_YEARS) / AGE_SCALE_YEARS, 0.0)
     return Targets(
-        mi=_tensor([record.mi for record in store.records]),
-        codes=_tensor([[name in record.codes for name in names] for record in store.records]),
+        mi=_tensor(np.where(table.mi < 0, np.nan, table.mi)),
+        codes=_tensor(table.code_matrix(names)),
         code_names=names,
         age=_tensor(scaled),
         age_known=_tensor(known),
-        female=_tensor([bool(record.female) for record in store.records]),
-        sex_known=_tensor([record.female is not None for record in store.records]),
+        female=_tensor(table.female == 1),
+        sex_known=_tensor(table.female >= 0),
     )
 
 

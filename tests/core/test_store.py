@@ -62,7 +62,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_what_is_read_is_what_was_written(path: Path) -> None:
     store = WindowStore.open(path)
-    assert store.records == RECORDS
+    assert tuple(store.records) == RECORDS
     assert store.manifest.source == SOURCE
     np.testing.assert_allclose(store.signals_mv(np.arange(4), "I"), SIGNALS_MV[:, 0], atol=0.5 / 4096)
 
@@ -109,7 +109,7 @@ def test_codes_round_half_to_even() -> None:
     assert (codes.tolist(), clipped) == ([0, 2, 0, -2], 0)
 
 
-@pytest.mark.parametrize("name", ["signals.npy", "records.jsonl"])
+@pytest.mark.parametrize("name", ["signals.npy", "labels.npz"])
 def test_a_changed_byte_is_found(path: Path, name: str) -> None:
     content = bytearray((path / name).read_bytes())
     content[-3] ^= 1
@@ -118,14 +118,14 @@ def test_a_changed_byte_is_found(path: Path, name: str) -> None:
         WindowStore.open(path)
 
 
-@pytest.mark.parametrize("name", ["signals.npy", "records.jsonl"])
+@pytest.mark.parametrize("name", ["signals.npy", "labels.npz"])
 def test_a_truncated_file_is_found(path: Path, name: str) -> None:
     (path / name).write_bytes((path / name).read_bytes()[:-10])
     with pytest.raises(StoreError, match=f"{name} was changed"):
         WindowStore.open(path)
 
 
-@pytest.mark.parametrize("name", ["signals.npy", "records.jsonl"])
+@pytest.mark.parametrize("name", ["signals.npy", "labels.npz"])
 def test_a_missing_file_is_named(path: Path, name: str) -> None:
     (path / name).unlink()
     with pytest.raises(StoreError, match=name):
@@ -133,7 +133,7 @@ def test_a_missing_file_is_named(path: Path, name: str) -> None:
 
 
 def test_a_folder_without_manifest_is_no_store(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"no window store; make one with edge-mi train store"):
+    with pytest.raises(StoreError, match=r"no window store; make one with edge-mi data build"):
         WindowStore.open(tmp_path)
 
 
@@ -141,7 +141,7 @@ def test_a_folder_without_manifest_is_no_store(tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"comment": "hello"}, "unknown key comment"),
-        ({"schema": 3}, "schema 3"),
+        ({"schema": 2}, "schema 2"),
         ({"codes_per_mv": 1000}, "1000 codes per mV"),
         ({"records": 5}, "the manifest says"),
         ({"leads": ["I"]}, "the manifest says"),
