@@ -67,7 +67,7 @@ sizes: $(TEST)/.done
 
 # ways to choose ranges, and training in int8, on a network that saw neither fold 8 nor 9: about 12 minutes
 quantisation: $(TEST)/.done
-	test -d runs/store || $(TEST)/bin/edge-mi train store --out runs/store
+	test -d runs/store || $(TEST)/bin/edge-mi data build ptbxl --out runs/store
 	$(TEST)/bin/edge-mi train quick --folds 1-7 --test-fold 8 --run runs/folds-1-7 --data runs/store
 	$(TEST)/bin/python -m edge_mi.benchmarks.ranges runs/folds-1-7/model.safetensors --data runs/store
 	$(TEST)/bin/python -m edge_mi.benchmarks.qat runs/folds-1-7/model.safetensors --run runs/folds-1-7 --data runs/store

@@ -16,6 +16,8 @@ LINES: Final = 10  # reports in a whole run where the stream is not a terminal
 class Progress:
     """Counts `total` steps of work named `label` and shows them on `stream` (standard error by default).
 
+    done: steps of an earlier run; the time left follows from the pace of this one.
+
     Use it as a context manager and call `advance`. The line ends with the block, also when that fails.
     """
 
@@ -25,14 +27,15 @@ class Progress:
         label: str,
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        done: int = 0,
     ) -> None:
         self._total = max(total, 0)
         self._label = label
         self._stream = sys.stderr if stream is None else stream
         self._clock = clock
         self._is_terminal = self._stream.isatty()
-        self._done = 0
-        self._shown = 0
+        self._done = self._before = self._shown = done
         self._start_s = self._drawn_s = clock()
 
     @property
@@ -64,10 +67,10 @@ class Progress:
             self._report()
 
     def _remaining_s(self) -> float | None:
-        left = self._total - self._done
-        if self._done == 0 or left < 0:
+        left, here = self._total - self._done, self._done - self._before
+        if here == 0 or left < 0:
             return None
-        return (self._clock() - self._start_s) / self._done * left
+        return (self._clock() - self._start_s) / here * left
 
     def _draw(self) -> None:
         self._drawn_s = self._clock()

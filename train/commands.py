@@ -8,7 +8,7 @@ import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from edge_mi import strict
 from edge_mi.checkpoint import Checkpoint
@@ -22,26 +22,14 @@ from edge_mi.terminal import table
 
 from .config import AlignConfig, QatConfig, Recipe, StudentConfig
 from .crossvalidate import Plan, cross_validate
-from .data.ptbxl import build_store, store_name
-from .filters import design_signal_chain
+from .data.build import build_store, store_name
+from .data.commands import say
+from .data.ptbxl import PtbXl
+from .filters import MODEL_RATE_HZ, design_signal_chain
 from .finish import QuickRun
 from .quantised import train_qat
 from .quick import train_quick
 from .splits import parse_folds
-
-MODEL_RATE_HZ: Final = 100
-
-
-def store(args: argparse.Namespace, data: Path) -> int:
-    """Filter PTB-XL once into a window store."""
-    manifest = build_store(data, args.out, _design(), rate_hz=args.rate, force=args.force)
-    source = manifest.source
-    print(
-        f"{args.out}: {manifest.records} records ({source.selection}; {source.records_absent} absent), "
-        f"{manifest.samples_per_record} samples of {len(manifest.leads)} leads at {manifest.rate_hz} Hz, "
-        f"{manifest.clipped_samples} samples clipped"
-    )
-    return 0
 
 
 def quick(args: argparse.Namespace, data: Path) -> int:
@@ -140,11 +128,12 @@ def _opened_store(args: argparse.Namespace, data: Path, design: SignalDesign) ->
     """A store given as --data, or the one of this data in the run folder, made if it is not there yet."""
     if (data / "manifest.json").is_file():
         return data
-    path: Path = args.run / store_name(data, design, args.rate)
+    collection = PtbXl(data, rate_hz=args.rate)
+    path: Path = args.run / store_name(collection, design)
     if path.is_dir():
         print(f"using {path}", file=sys.stderr)
     else:
-        build_store(data, path, design, rate_hz=args.rate)
+        build_store(collection, path, design, say=say)
     return path
 
 

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import os
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+from edge_mi.cli.data_build import DATA_VARIABLE, DEFAULT_DATA, data_folder
 from edge_mi.netspec import SHIPPED_SIZE, SIZES
 from edge_mi.optional import require
-
-DATA_VARIABLE: Final = "EDGE_MI_DATA"
-DEFAULT_DATA: Final = Path("../shared/data")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    store = verbs.add_parser("store", help="filter PTB-XL once into a window store")
-    _add_data(store)
-    store.add_argument("--out", type=Path, required=True, metavar="STORE", help="folder to make")
-    store.add_argument("--force", action="store_true", help="replace what is there")
     quick = verbs.add_parser(
         "quick", help="train, calibrate and measure one network (a few minutes; goes on after a kill)"
     )
@@ -100,10 +93,5 @@ def run(args: argparse.Namespace) -> int:
     for module in ("torch", "scipy", "safetensors"):
         require(module, extra="train")
     commands: Any = import_module("edge_mi.train.commands")
-    verbs = {"store": commands.store, "quick": commands.quick, "qat": commands.qat, "cv": commands.cv}
-    return int(verbs[args.verb](args, args.data or ptbxl_folder()))
-
-
-def ptbxl_folder() -> Path:
-    """Where PTB-XL is looked for when no --data says otherwise."""
-    return Path(os.environ.get(DATA_VARIABLE) or DEFAULT_DATA) / "ptbxl"
+    verbs = {"quick": commands.quick, "qat": commands.qat, "cv": commands.cv}
+    return int(verbs[args.verb](args, args.data or data_folder("ptbxl")))

@@ -18,23 +18,6 @@ from edge_mi.train.quick import train_quick
 from edge_mi.checkpoint import Checkpoint
 from edge_mi.cli.main import build_parser, main
 from edge_mi.signal_design import SignalDesign
-from edge_mi.store import WindowStore
-
-
-def test_a_store_is_made_and_described(
-    ptbxl: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "store"
-    assert main(["train", "store", "--data", str(ptbxl), "--out", str(out)]) == 0
-    assert "5 records (folds 1 to 9, 5 of 6 records; 1 absent)" in capsys.readouterr().out
-    assert len(WindowStore.open(out)) == 5
-
-
-def test_data_are_found_through_the_environment(
-    ptbxl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("EDGE_MI_DATA", str(ptbxl.parent))
-    assert main(["train", "store", "--out", str(tmp_path / "store")]) == 0
 
 
 @pytest.mark.parametrize(

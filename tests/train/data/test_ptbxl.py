@@ -6,27 +6,11 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pytest
-from edge_mi.train.data.ptbxl import LEADS, build_store, read_table, store_name
+from edge_mi.train.data.ptbxl import read_table
 
-from edge_mi.chain.chain import filter_segment
 from edge_mi.errors import RecordError, StoreError
-from edge_mi.records import read_signals
-from edge_mi.signal_design import SignalDesign
-from edge_mi.store import WindowStore, check_patients
-
-
-def test_fold_10_is_never_read(ptbxl: Path, design: SignalDesign, tmp_path: Path) -> None:
-    """Its record's signal file is broken: reading it would fail."""
-    build_store(ptbxl, tmp_path / "store", design)
-    assert WindowStore.open(tmp_path / "store").folds.tolist() == [1, 2, 2, 9, 3]
-
-
-def test_records_without_files_are_counted(ptbxl: Path, design: SignalDesign, tmp_path: Path) -> None:
-    manifest = build_store(ptbxl, tmp_path / "store", design)
-    assert (manifest.records, manifest.source.records_absent) == (5, 1)
-    assert manifest.source.selection == "folds 1 to 9, 5 of 6 records"
+from edge_mi.store import check_patients
 
 
 def test_no_record_left_is_an_error(ptbxl: Path) -> None:
@@ -55,27 +39,6 @@ def test_an_age_of_300_is_90_and_a_missing_one_is_none(ptbxl: Path) -> None:
 
 def test_sex_may_be_unknown(ptbxl: Path) -> None:
     assert [r.female for r in read_table(ptbxl).records] == [True, False, False, None, True]
-
-
-def test_every_lead_passes_the_signal_chain(ptbxl: Path, design: SignalDesign, tmp_path: Path) -> None:
-    build_store(ptbxl, tmp_path / "store", design)
-    store = WindowStore.open(tmp_path / "store")
-    signals = read_signals(ptbxl / "records100" / "00000" / "00001_lr")
-    expected = filter_segment(design, 100, signals.samples_mv[4].astype(np.float64))
-    np.testing.assert_allclose(store.signals_mv(np.array([0]), "aVL")[0], expected, atol=0.51 / 4096)
-    assert store.manifest.leads == LEADS
-
-
-def test_records_at_500_hz_end_at_the_models_rate(ptbxl: Path, design: SignalDesign, tmp_path: Path) -> None:
-    manifest = build_store(ptbxl, tmp_path / "store", design, rate_hz=500)
-    assert (manifest.rate_hz, manifest.samples_per_record, manifest.source.source_rate_hz) == (100, 1000, 500)
-
-
-def test_the_name_of_a_store_follows_its_data(ptbxl: Path, design: SignalDesign) -> None:
-    names = {store_name(ptbxl, design), store_name(ptbxl, design, 500)}
-    (ptbxl / "records100" / "00000" / "00001_lr.hea").unlink()
-    names.add(store_name(ptbxl, design))
-    assert len(names) == 3
 
 
 @pytest.mark.parametrize("file", ["ptbxl_database.csv", "scp_statements.csv"])
