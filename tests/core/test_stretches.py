@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -73,4 +75,4 @@ def test_stretches_are_the_runs_of_what_is_there(present: list[bool]) -> None:
         assert start < stop
         found[start:stop] = True
     assert found.tolist() == present
-    assert all(a[1] < b[0] for a, b in zip(stretches, stretches[1:], strict=False))
+    assert all(a[1] < b[0] for a, b in pairwise(stretches))

@@ -31,7 +31,7 @@ from edge_mi.workers import WorkerPool
 
 from .collection import ABSENT, HELD_BACK, Collection, ListedRecord
 from .prepare import DAMAGED, MAX_MISSING_SHARE, Part, Preparation, listing_sha256
-from .unfinished import UnfinishedStore
+from .unfinished import UnfinishedStore, sweep
 
 PART_RECORDS: Final = 128  # 3 MB of twelve leads of 10 s
 MAX_DAMAGED_SHARE: Final = 0.05
@@ -57,6 +57,7 @@ def build_store(
     for a patient in two folds or no record that can be kept, OutputError where `out` cannot be written.
     """
     target = Path(os.path.abspath(out))  # noqa: PTH100  resolve() would follow a link that force must replace
+    sweep(target)
     check_free(target, FILES, force)
     say(f"listing {collection.info.name}")
     total = check_listing(collection)

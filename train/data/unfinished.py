@@ -87,7 +87,7 @@ class UnfinishedStore:
 
     def __init__(self, path: Path, key: str, leads: int, samples: int, *, force: bool = False) -> None:
         self.path = Path(os.path.abspath(path))  # noqa: PTH100  resolve() would follow a link that force must replace
-        self.folder = self.path.parent / f".{self.path.name}.part"
+        self.folder = _folder_of(self.path)
         self.counts = Counts()
         self.parts: list[tuple[int, str]] = []
         self._shape = (leads, samples)
@@ -210,6 +210,17 @@ class UnfinishedStore:
         with (self.folder / _LINES).open("rb") as file:
             for line in file:
                 yield StoredRecord(**json.loads(line))
+
+
+def sweep(path: Path) -> None:
+    """Remove what a kill left beside a store after it came to its place."""
+    folder = _folder_of(path)
+    if path.exists() and folder.is_dir() and not (folder / _STORE).exists():
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folder_of(path: Path) -> Path:
+    return path.parent / f".{path.name}.part"
 
 
 def _open(path: Path) -> io.FileIO:
