@@ -6,9 +6,10 @@ import pickle
 from pathlib import Path
 
 import pytest
+from edge_mi.train.data.cinc_twelve_leads import INFARCTION
 from edge_mi.train.data.collection import LabelRule
 from edge_mi.train.data.collections import COLLECTIONS, open_collection
-from real_data import real_data
+from real_data import ROOT, real_data
 
 from edge_mi.errors import ConfigError, RecordError
 from edge_mi.store import check_patients
@@ -61,3 +62,17 @@ def test_records_at_hand_keep_the_promises(name: str) -> None:
     again = pickle.loads(pickle.dumps(collection))
     signals_mv, rate_hz = again.read(listed[0])
     assert signals_mv.shape == (len(collection.info.leads), round(10 * rate_hz))
+
+
+def test_the_page_has_a_row_for_every_collection() -> None:
+    rows = [line for line in (ROOT / "docs" / "data.md").read_text().splitlines() if line.startswith("| `")]
+    for name in COLLECTIONS:
+        info = open_collection(name, ROOT).info
+        (row,) = [row for row in rows if f"`{name}`" in row.split("|")[1]]
+        assert info.version in row
+        assert info.licence in row
+
+
+def test_the_page_names_every_code_of_an_infarction() -> None:
+    page = (ROOT / "docs" / "data.md").read_text()
+    assert all(code in page for code in INFARCTION)

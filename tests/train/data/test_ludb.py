@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from edge_mi.train.data.collection import ABSENT, NO_DIAGNOSIS
+from edge_mi.train.data.collection import ABSENT, NO_DIAGNOSIS, REPEATED
 from edge_mi.train.data.folds import fold_of
 from edge_mi.train.data.labels import UNSURE
 from edge_mi.train.data.ludb import Ludb, diagnoses
@@ -45,10 +45,10 @@ def test_labels(tmp_path: Path, sentences: tuple[str, ...], label: tuple[bool, b
 def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     person(tmp_path, KEPT[0], "Undefined ischemia/scar/supp.NSTEMI: apical")
     person(tmp_path, KEPT[1])
-    (tmp_path / "RECORDS").write_text("".join(f"{name}\n" for name in KEPT[:3]))
+    (tmp_path / "RECORDS").write_text("".join(f"{name}\n" for name in (*KEPT[:3], KEPT[0])))
     collection = Ludb(tmp_path)
     assert list(collection.records()) == []
-    assert collection.left_out == {UNSURE: 1, NO_DIAGNOSIS: 1, ABSENT: 1}
+    assert collection.left_out == {UNSURE: 1, NO_DIAGNOSIS: 1, ABSENT: 1, REPEATED: 1}
 
 
 def test_a_sentence_ends_where_its_line_or_its_full_stop_does() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from edge_mi.train.data.collection import ABSENT, HELD_BACK, NO_DIAGNOSIS, SHORT, LabelRule
+from edge_mi.train.data.collection import ABSENT, HELD_BACK, NO_DIAGNOSIS, REPEATED, SHORT, LabelRule
 from edge_mi.train.data.folds import fold_of
 from edge_mi.train.data.headers import fields
 from edge_mi.train.data.labels import NOT_NORMAL, UNSURE
@@ -62,12 +62,13 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
         tmp_path / KEPT[2], "s0005_re", comments=ptbdb_comments("Dysrhythmia", additional="Old infarction")
     )
     folders = [KEPT[0], KEPT[1], KEPT[1], HELD, KEPT[2], KEPT[3]]
+    again = f"{KEPT[0]}/s0001_re\n"
     (tmp_path / "RECORDS").write_text(
-        "".join(f"{folder}/s{i:04d}_re\n" for i, folder in enumerate(folders, start=1))
+        "".join(f"{folder}/s{i:04d}_re\n" for i, folder in enumerate(folders, start=1)) + again
     )
     collection = PtbDb(tmp_path)
     assert list(collection.records()) == []
-    assert collection.left_out == {SHORT: 1, NO_DIAGNOSIS: 2, HELD_BACK: 1, UNSURE: 1, ABSENT: 1}
+    assert collection.left_out == {SHORT: 1, NO_DIAGNOSIS: 2, HELD_BACK: 1, UNSURE: 1, ABSENT: 1, REPEATED: 1}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from edge_mi.train.data.collection import ABSENT, HELD_BACK, LabelRule
+from edge_mi.train.data.collection import ABSENT, HELD_BACK, REPEATED, LabelRule
 from edge_mi.train.data.labels import NOT_NORMAL, UNSURE
 from edge_mi.train.data.ptbxl import LEADS, PtbXl, build_store, read_table, store_name
 from real_data import real_data
@@ -158,3 +158,27 @@ def test_counts_at_a_threshold_are_those_of_the_readme() -> None:
         assert sum(bool(record.mi) for record in records) == positives
         assert collection.left_out == {UNSURE: 321 - positives}
         assert sum(bool(record.norm) for record in records) == 912
+
+
+def test_a_record_that_stands_twice_in_the_table_is_given_once(ptbxl: Path) -> None:
+    table = ptbxl / "ptbxl_database.csv"
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join([*lines, lines[1]]) + "\n")
+    collection = PtbXl(ptbxl)
+    assert len(list(collection.records())) == 5
+    assert collection.left_out[REPEATED] == 1
+
+
+def test_leads_go_by_name(ptbxl: Path) -> None:
+    """The same record with its first two header lines swapped has other leads."""
+    collection = PtbXl(ptbxl)
+    listed = next(collection.records())
+    before, _ = collection.read(listed)
+    header = listed.path.with_suffix(".hea")
+    text = header.read_text().replace(" I\n", " x\n").replace(" II\n", " I\n").replace(" x\n", " ii\n")
+    header.write_text(text)
+    after, _ = collection.read(listed)
+    np.testing.assert_array_equal(after[[1, 0, *range(2, 12)]], before)
+    header.write_text(text.replace(" V6\n", " V9\n"))
+    with pytest.raises(RecordError, match="no lead V6"):
+        collection.read(listed)
