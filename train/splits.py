@@ -110,15 +110,15 @@ def check_stores_apart(sides: Mapping[str, Sequence[LabelledRecords]]) -> None:
     """
     for side, stores in sides.items():
         for store in stores:
-            for record in store.records:
-                if not re.fullmatch(r"[^/]+/.+", record.patient_id):
+            for patient in np.unique(store.patients).tolist():
+                if not re.fullmatch(r"[^/]+/.+", patient):
                     raise StoreError(
-                        f"patient {record.patient_id} in {side} is named without its source, so stores cannot be "
+                        f"patient {patient} in {side} is named without its source, so stores cannot be "
                         "compared; expected <source>/<patient>: build the store again"
                     )
     check_apart(
         {
-            side: [record.patient_id for store in stores for record in store.records]
+            side: [patient for store in stores for patient in np.unique(store.patients).tolist()]
             for side, stores in sides.items()
         }
     )

@@ -57,13 +57,9 @@ def fields(comments: Iterable[str]) -> dict[str, str]:
 
 def age_years(text: str) -> float | None:
     """Years as headers and tables write them; 90 for 90 and over, None for whatever is no age."""
-    if text.strip().startswith(">"):
-        text = text.strip()[1:]
-        over = 1.0
-    else:
-        over = 0.0
+    text = text.strip()
     try:
-        years = float(text) + over
+        years = float(text.removeprefix(">")) + text.startswith(">")
     except ValueError:
         return None
     return min(years, OLDEST_YEARS) if math.isfinite(years) and years >= 0 else None

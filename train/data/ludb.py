@@ -18,7 +18,16 @@ from numpy.typing import NDArray
 from edge_mi.records.leads import TWELVE_LEADS
 from edge_mi.store import Stage, StoredRecord
 
-from .collection import ABSENT, HELD_BACK, NO_DIAGNOSIS, SHORT, CollectionInfo, LabelRule, ListedRecord
+from .collection import (
+    ABSENT,
+    HELD_BACK,
+    NO_DIAGNOSIS,
+    REPEATED,
+    SHORT,
+    CollectionInfo,
+    LabelRule,
+    ListedRecord,
+)
 from .folds import FOLDS, fold_of
 from .headers import age_years, female, fields, list_headers, open_header
 from .labels import STATED, Label, describe, judge
@@ -64,9 +73,14 @@ class Ludb:
     def records(self) -> Iterator[ListedRecord]:
         """Every record with diagnoses, folds 1 to 9, in the order of RECORDS."""
         self.left_out.clear()
+        seen = set[str]()
         for path in list_headers(self._folder):
             patient_id = f"{NAME}/{path.stem}"
             fold = fold_of(patient_id)
+            if path.stem in seen:
+                self.left_out[REPEATED] += 1
+                continue
+            seen.add(path.stem)
             if fold not in FOLDS:
                 self.left_out[HELD_BACK] += 1
             elif not path.is_file():

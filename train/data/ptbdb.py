@@ -20,7 +20,16 @@ from edge_mi.errors import RecordError
 from edge_mi.records.leads import TWELVE_LEADS
 from edge_mi.store import Stage, StoredRecord
 
-from .collection import ABSENT, HELD_BACK, NO_DIAGNOSIS, SHORT, CollectionInfo, LabelRule, ListedRecord
+from .collection import (
+    ABSENT,
+    HELD_BACK,
+    NO_DIAGNOSIS,
+    REPEATED,
+    SHORT,
+    CollectionInfo,
+    LabelRule,
+    ListedRecord,
+)
 from .folds import FOLDS, fold_of
 from .headers import age_years, female, fields, list_headers, open_header
 from .labels import STATED, Label, describe, judge
@@ -79,6 +88,7 @@ class PtbDb:
     def records(self) -> Iterator[ListedRecord]:
         """The pieces of every record with a diagnosis, patients of folds 1 to 9, in the order of RECORDS."""
         self.left_out.clear()
+        seen = set[str]()
         for path in list_headers(self._folder):
             patient = path.parent.name
             if re.fullmatch(r"patient\d+", patient) is None:
@@ -88,6 +98,11 @@ class PtbDb:
                 )
             patient_id = f"{NAME}/{patient}"
             fold = fold_of(patient_id)
+            name = f"{patient}/{path.stem}"
+            if name in seen:
+                self.left_out[REPEATED] += 1
+                continue
+            seen.add(name)
             if fold not in FOLDS:
                 self.left_out[HELD_BACK] += 1
             elif not path.is_file():

@@ -21,7 +21,7 @@ from edge_mi.records import read_signals
 from edge_mi.records.leads import TWELVE_LEADS, lead_rows
 from edge_mi.store import Stage, StoredRecord
 
-from .collection import ABSENT, HELD_BACK, CollectionInfo, LabelRule, ListedRecord
+from .collection import ABSENT, HELD_BACK, REPEATED, CollectionInfo, LabelRule, ListedRecord
 from .folds import FOLDS as FOLDS
 from .headers import age_years, inside
 from .labels import Label, describe, judge
@@ -29,7 +29,6 @@ from .tables import table_rows
 
 NAME: Final = "ptbxl"
 LEADS: Final = TWELVE_LEADS
-RATES_HZ: Final = (100, 500)
 
 # the source's stages I (acute) to III (old); between II and III the scar has begun
 _STAGES: Final[dict[str, Stage]] = {
@@ -81,9 +80,14 @@ class PtbXl:
         self.left_out.clear()
         infarction = _infarction_codes(self._folder / "scp_statements.csv")
         table = self._folder / _DATABASE
+        seen = set[int]()
         needed = ("ecg_id", "patient_id", "scp_codes", "strat_fold", self._column)
         for line, row in table_rows(table, needed, _EXPECTED):
-            fold = _fold(row)
+            fold, ecg_id = _fold(row), int(_number(row, "ecg_id"))
+            if ecg_id in seen:
+                self.left_out[REPEATED] += 1
+                continue
+            seen.add(ecg_id)
             if fold not in FOLDS:
                 self.left_out[HELD_BACK] += 1
                 continue
