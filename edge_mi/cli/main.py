@@ -24,6 +24,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "bench": ("edge_mi.cli.bench", "measure latency and memory on this machine"),
     "info": ("edge_mi.cli.info", "what a bundle is, and whether it computes right here"),
     "doctor": ("edge_mi.cli.doctor", "what is installed, and what to type for what is not"),
+    "data": ("edge_mi.cli.data", "download a public collection, and check what is there"),
     "train": ("edge_mi.cli.train", "make a checkpoint from PTB-XL"),
 }
 # what these have half-written is removed when the system stops them; training keeps it, to go on from there
