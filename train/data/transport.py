@@ -87,6 +87,7 @@ class Reply:
             raise _fault(exc) from exc
         if self.length is not None and received != self.length:
             raise TransferFault(f"broke off after {received} of {self.length} bytes", again=True)
+        self._response.close()  # read1 leaves it open, and the connection would not take the next request
 
 
 class Connection:
