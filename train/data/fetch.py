@@ -117,7 +117,7 @@ def fetch(url: str, out: Path, options: FetchOptions) -> FetchResult:
     server_address(url)
     matcher(options.only)
     with _held(out):
-        fresh = all(map(is_part, os.listdir(out)))
+        fresh = all(is_part(entry.name) for entry in list(out.iterdir()))
         if not _has_list_of(out, url):
             listed = _load_list(url, out, options)
             _refuse_other_list(listed, out, url)
