@@ -75,11 +75,10 @@ def check_folder(folder: Path, *, only: Sequence[str] = (), jobs: int = 1) -> Fo
         raise ConfigError(
             f"{folder} holds neither {SUMS_NAME} nor {MANIFEST_NAME}: nothing to check it against"
         )
-    wanted = matcher(only)
-    lines = wanted_lines(sums, wanted, folder)
+    lines = wanted_lines(sums, only, folder)
     with Progress(len(lines), "checking") as progress:
         found = compare(sums, folder, lines, jobs=jobs, done=progress.advance)
-    unlisted, unfinished = _others(sums, folder, wanted, own={listing, MARK_NAME})
+    unlisted, unfinished = _others(sums, folder, matcher(only), own={listing, MARK_NAME})
     if store and found.whole == len(sums):
         WindowStore.open(folder)  # records, shapes and patients too
     return FolderReport(
@@ -97,9 +96,9 @@ def check_folder(folder: Path, *, only: Sequence[str] = (), jobs: int = 1) -> Fo
     )
 
 
-def wanted_lines(sums: Sums, wanted: Callable[[str], bool], where: object) -> Lines:
-    """The lines of a list that are wanted. Raises ConfigError where none is."""
-    lines = sums.lines(wanted)
+def wanted_lines(sums: Sums, patterns: Sequence[str], where: object) -> Lines:
+    """The lines of a list that fit --only. Raises ConfigError where none does."""
+    lines = sums.lines(patterns)
     if not len(lines):
         raise ConfigError(
             f"none of the {len(sums)} files of {where} fits --only; the first is {sums[0].path!a}"

@@ -173,7 +173,7 @@ def _load(
 
 
 def _survey(sums: Sums, out: Path, options: FetchOptions, *, hashed: bool) -> tuple[Comparison, FetchPlan]:
-    lines = wanted_lines(sums, matcher(options.only), SUMS_NAME)
+    lines = wanted_lines(sums, options.only, SUMS_NAME)
     if hashed and out.is_dir():
         with Progress(len(lines), "hashing what is there") as progress:
             found = compare(sums, out, lines, jobs=os.cpu_count() or 1, done=progress.advance)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 import re
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import translate
@@ -51,8 +52,7 @@ class Sums:
     def __init__(self, text: _Text, where: str = SUMS_NAME) -> None:
         """Check all of `text`; raises RecordError, naming `where` and the line, for what is no list."""
         self._text = text
-        starts: list[int] = []
-        keys: list[int] = []
+        starts, keys = array("q"), array("Q")
         start = 0
         while start < len(text):
             end = text.find(b"\n", start)
@@ -106,8 +106,12 @@ class Sums:
             place += 1
         return None
 
-    def lines(self, wanted: Callable[[str], bool]) -> Lines:
-        """The lines whose path is wanted, ascending, int64 (n,)."""
+    def lines(self, patterns: Iterable[str] = ()) -> Lines:
+        """The lines whose path fits one of the patterns, ascending, int64 (n,); all where there is no pattern."""
+        patterns = list(patterns)
+        if not patterns:
+            return np.arange(len(self), dtype=np.int64)
+        wanted = matcher(patterns)
         return np.array([line for line, file in enumerate(self) if wanted(file.path)], dtype=np.int64)
 
     def _refuse_repeats(self, where: str) -> None:
