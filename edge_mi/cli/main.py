@@ -28,7 +28,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "train": ("edge_mi.cli.train", "make a checkpoint from PTB-XL"),
 }
 # what these have half-written is removed when the system stops them; training keeps it, to go on from there
-UNDONE_WHEN_STOPPED: Final = {"export"}
+UNDONE_WHEN_STOPPED: Final = {"export", "score"}
 
 
 class _Parser(argparse.ArgumentParser):
