@@ -6,6 +6,7 @@ stay where it keeps them.
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
 from collections import deque
@@ -50,6 +51,8 @@ class RayWorkers:
         if self._address != LOCAL:
             _knock(self._address)
         else:
+            # its own secret for this process and its children; Ray would make one and leave it at home
+            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
             self._place = TemporaryDirectory(prefix="edge-mi-ray-", ignore_cleanup_errors=True)
             more = {
                 "num_cpus": self._workers, "include_dashboard": False, "_temp_dir": self._place.name,

@@ -70,9 +70,9 @@ def workers_of_ray() -> Iterator[int]:
 
 
 def test_the_rows_are_those_of_one_machine_though_every_worker_is_killed(
-    archive: Path, capsys: Output
+    archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And a second process may use the same cluster by its address."""
+    """And a second process may use the same cluster by its address; nothing is left at home."""
     ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
     from edge_mi.bundle import Bundle
     from edge_mi.cli.score import _open_there, _score_batch
@@ -82,6 +82,11 @@ def test_the_rows_are_those_of_one_machine_though_every_worker_is_killed(
     from edge_mi.score import Score, score_record
     from edge_mi.shipped import shipped_bundle
 
+    home = Path.cwd() / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "")  # so that what is set here is taken back
+    monkeypatch.delenv("RAY_AUTH_TOKEN")
     assert main(["score", str(archive), "--jobs", "1", "--out", "here.csv"]) == 0
     expected = rows(Path("here.csv"))[1:]
     assert [row[0] for row in expected if row[-1]] == ["broken"]
@@ -108,6 +113,7 @@ def test_the_rows_are_those_of_one_machine_though_every_worker_is_killed(
             capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
     assert killed
+    assert list(home.rglob("*")) == []
     assert [list(score.row()) for score in found] == expected
     assert done.returncode == 0, done.stderr
     assert rows(Path("there.csv"))[1:] == expected
