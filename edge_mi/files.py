@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from edge_mi.errors import OutputError
 
@@ -19,18 +20,26 @@ def write_file(path: Path, content: bytes, *, mode: int | None = None) -> None:
     mode: permissions of a new file (default: what the umask leaves); one that is replaced hands down its own.
     Raises OutputError where that cannot be done.
     """
+    with new_file(path, mode=mode) as file:
+        file.write(content)
+
+
+@contextmanager
+def new_file(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
+    """Yield a file that takes the place of `path` when the block ends, and vanishes if it fails; see `write_file`."""
     temporary: Path | None = None
     try:
         check_place(path)
         path = path.resolve()
         if path.exists() and not path.is_file():
-            path.write_bytes(content)
+            with path.open("wb") as device:
+                yield device
             return
         new = 0o666 & ~_umask() if mode is None else mode
         permissions = path.stat().st_mode & 0o777 if path.exists() else new
         temporary = _sibling(path, "part")
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(permissions)

@@ -36,6 +36,7 @@ class Progress:
         self._clock = clock
         self._is_terminal = self._stream.isatty()
         self._done = self._before = self._shown = done
+        self._detail = ""
         self._start_s = self._drawn_s = clock()
 
     @property
@@ -57,9 +58,11 @@ class Progress:
         elif self._shown < self._done:
             self._report()
 
-    def advance(self, steps: int = 1) -> None:
-        """Count `steps` more steps as done."""
+    def advance(self, steps: int = 1, detail: str | None = None) -> None:
+        """Count `steps` more steps as done, or none; detail: a few words that stand behind the count from now on."""
         self._done += steps
+        if detail is not None:
+            self._detail = f", {detail}"
         if self._is_terminal:
             if self._clock() - self._drawn_s >= REDRAW_S:
                 self._draw()
@@ -86,8 +89,8 @@ class Progress:
     def _counts(self) -> str:
         remaining_s = self._remaining_s()
         if self._done >= self._total or remaining_s is None:
-            return f"{self._done}/{self._total}, {_span(self._clock() - self._start_s)}"
-        return f"{self._done}/{self._total}, {_span(remaining_s)} left"
+            return f"{self._done}/{self._total}{self._detail}, {_span(self._clock() - self._start_s)}"
+        return f"{self._done}/{self._total}{self._detail}, {_span(remaining_s)} left"
 
     def _write(self, text: str) -> None:
         self._stream.write(text)
@@ -101,3 +104,13 @@ def _span(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def size(n_bytes: int) -> str:
+    """A number of bytes for a person, in powers of 1000."""
+    value, unit = float(n_bytes), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 999.95:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.1f} {unit}" if unit != "B" else f"{n_bytes} B"

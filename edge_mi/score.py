@@ -42,6 +42,27 @@ class Score:
         return tuple("" if value is None else str(value) for value in values)
 
 
+@dataclass(slots=True)
+class Tally:
+    """What many scores come to, one after the other; first_error, first_reason: of the first that says one."""
+
+    records: int = 0
+    scored: int = 0
+    positive: int = 0
+    unreadable: int = 0
+    first_error: str | None = None
+    first_reason: Reason | None = None
+
+    def add(self, score: Score) -> None:
+        """Count one more."""
+        self.records += 1
+        self.scored += score.probability is not None
+        self.positive += score.state == "positive"
+        self.unreadable += score.error is not None
+        self.first_error = self.first_error or score.error
+        self.first_reason = self.first_reason or score.reason
+
+
 def score_signal(detector: Detector, record: Record, name: str) -> Score:
     """Stream a record through the detector and average the logits of the windows it answered."""
     answers = []

@@ -5,11 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from types import TracebackType
-from typing import Any
+from typing import Any, Final, TypeVar
+
+_AHEAD: Final = 4  # pieces of work begun for each worker: enough that none waits, few enough for any archive
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 class WorkerPool(ProcessPoolExecutor):
@@ -20,6 +27,7 @@ class WorkerPool(ProcessPoolExecutor):
     """
 
     def __init__(self, workers: int, begin: Callable[..., None] | None = None, *arguments: Any) -> None:
+        self._ahead = _AHEAD * workers
         super().__init__(
             workers, mp_context=get_context("spawn"), initializer=_begin, initargs=(begin, arguments)
         )
@@ -32,10 +40,43 @@ class WorkerPool(ProcessPoolExecutor):
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
+    def in_order(
+        self,
+        work: Callable[[_Item], _Result],
+        items: Iterable[_Item],
+        here: Callable[[_Item], _Result],
+    ) -> Iterator[_Result]:
+        """Give work(item) for each item, in order, with few items begun ahead of the one that is given next.
+
+        What a dead worker had in hand is done in this process, by `here`.
+        """
+        begun: deque[tuple[_Item, Future[_Result]]] = deque()
+        for item in items:
+            begun.append((item, self._begin(work, item)))
+            if len(begun) >= self._ahead:
+                yield _result(*begun.popleft(), here)
+        while begun:
+            yield _result(*begun.popleft(), here)
+
+    def _begin(self, work: Callable[[_Item], _Result], item: _Item) -> Future[_Result]:
+        try:
+            return self.submit(work, item)
+        except BrokenProcessPool as exc:
+            failed: Future[_Result] = Future()
+            failed.set_exception(exc)
+            return failed
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.shutdown(cancel_futures=True)
+
+
+def _result(item: _Item, future: Future[_Result], here: Callable[[_Item], _Result]) -> _Result:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        return here(item)
 
 
 def _begin(begin: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:

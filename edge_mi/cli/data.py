@@ -7,6 +7,8 @@ from importlib import import_module
 from typing import Final
 
 VERBS: Final[dict[str, tuple[str, str]]] = {
+    "fetch": ("edge_mi.cli.data_fetch", "download a collection from PhysioNet, or go on with it"),
+    "check": ("edge_mi.cli.data_check", "hash a download or a window store against its list"),
     "build": ("edge_mi.cli.data_build", "filter a collection once into a window store, or go on with it"),
 }
 

@@ -81,7 +81,7 @@ class WindowStore(LabelledRecords):
 
         Raises StoreError, naming the folder, for whatever is not as written.
         """
-        manifest = _read_manifest(path / MANIFEST_FILE)
+        manifest = read_manifest(path / MANIFEST_FILE)
         records = _read_labels(path / LABELS_FILE, manifest)
         store = cls(manifest, records, open_codes(path / SIGNALS_FILE, manifest), path)
         if store.codes.nbytes <= VERIFIED_BYTES:
@@ -90,7 +90,8 @@ class WindowStore(LabelledRecords):
         return store
 
 
-def _read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path) -> Manifest:
+    """The document of a store. Raises StoreError where it is missing or not as written."""
     try:
         return strict.loads(path.read_text(encoding="utf-8"), Manifest)
     except FileNotFoundError as exc:

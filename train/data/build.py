@@ -9,9 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 from array import array
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from pathlib import Path
@@ -190,13 +189,7 @@ def _parts(preparation: Preparation, listing: Iterator[ListedRecord], jobs: int)
         yield from map(preparation.part, chunks)
         return
     with WorkerPool(jobs, _receive, preparation) as pool:
-        waiting: deque[Future[Part]] = deque()
-        for chunk in chunks:
-            waiting.append(pool.submit(_work, chunk))
-            if len(waiting) > 2 * jobs:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        yield from pool.in_order(_work, chunks, preparation.part)
 
 
 _preparation: Preparation
