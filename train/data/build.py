@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import os
 from array import array
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from pathlib import Path
@@ -189,7 +190,13 @@ def _parts(preparation: Preparation, listing: Iterator[ListedRecord], jobs: int)
         yield from map(preparation.part, chunks)
         return
     with WorkerPool(jobs, _receive, preparation) as pool:
-        yield from pool.in_order(_work, chunks, preparation.part)
+        waiting: deque[Future[Part]] = deque()
+        for chunk in chunks:
+            waiting.append(pool.submit(_work, chunk))
+            if len(waiting) > 2 * jobs:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 _preparation: Preparation
