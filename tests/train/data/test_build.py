@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,14 @@ from edge_mi.train.data.build import build_store, store_name
 from edge_mi.train.data.ptbxl import PtbXl
 from edge_mi.train.data.unfinished import UnfinishedStore
 from fake_collection import FakeCollection
+from real_data import real_data
 
 from edge_mi.chain.chain import filter_segment
 from edge_mi.cli.main import main
 from edge_mi.errors import EdgeMIError, OutputError, RecordError, StoreError
 from edge_mi.records import read_signals
 from edge_mi.signal_design import SignalDesign
-from edge_mi.store import MISSING_CODE, WindowStore
+from edge_mi.store import MISSING_CODE, WindowStore, to_codes
 
 N = 150  # 147 are listed
 
@@ -236,6 +238,7 @@ from pathlib import Path
 from edge_mi.train.data import build
 from edge_mi.train.filters import design_signal_chain
 from fake_collection import FakeCollection
+from real_data import real_data
 if __name__ == "__main__":
     build.PART_RECORDS = 16
     collection = FakeCollection({n}, Path(sys.argv[1]))
@@ -437,6 +440,24 @@ def test_every_lead_passes_the_signal_chain(ptbxl: Path, design: SignalDesign, t
     signals = read_signals(ptbxl / "records100" / "00000" / "00001_lr")
     expected = filter_segment(design, 100, signals.samples_mv[4])
     np.testing.assert_allclose(store.signals_mv(np.array([0]), "aVL")[0], expected, atol=0.51 / 4096)
+
+
+def test_real_records_go_through_lead_by_lead_also_after_a_stop(
+    design: SignalDesign, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection = PtbXl(real_data("ptbxl"), rate_hz=500)
+    listed = list(islice(collection.records(), 24))
+    monkeypatch.setattr(PtbXl, "records", lambda self: iter(listed))
+    with pytest.MonkeyPatch.context() as patch:
+        stop_after(1, patch)
+        with pytest.raises(Stopped):
+            build_store(collection, tmp_path / "store", design, jobs=1)
+    build_store(collection, tmp_path / "store", design, jobs=1)
+    store = WindowStore.open(tmp_path / "store")
+    assert tuple(store.records) == tuple(item.record for item in listed)
+    for row in (0, 15, 16, 23):
+        leads = [filter_segment(design, 500, lead) for lead in collection.read(listed[row])[0]]
+        assert np.array_equal(store.codes[row], to_codes(np.stack(leads))[0])
 
 
 def test_the_command_says_what_it_made(
