@@ -61,14 +61,11 @@ def fit_logistic(
     *,
     ridge: float = RIDGE,
 ) -> NDArray[np.float64]:
-    """Coefficients float64 (k,) of largest likelihood for `aims` (n,), 0..1, given `design` (n, k), by Newton steps.
-
-    ridge: added to the diagonal of the Hessian, so that a column that says nothing does not make it singular.
-    """
+    """Coefficients float64 (k,) of largest likelihood for `aims` (n,), 0..1, given `design` (n, k), by Newton steps."""
     beta, loss = start, _loss(design, start, aims)
     for _ in range(STEPS):
         p = sigmoid(design @ beta)
-        hessian = (design * (p * (1 - p))[:, None]).T @ design + ridge * np.eye(len(start))
+        hessian = (design * (p * (1 - p))[:, None]).T @ design + RIDGE * np.eye(len(start))
         direction = np.linalg.solve(hessian, design.T @ (aims - p))
         # a step from a flat place may be far too long: half it until the loss falls
         tries = (beta + direction * 0.5**halvings for halvings in range(HALVINGS))

@@ -16,7 +16,8 @@ from .result import ANY_MI, OUTPUTS, TYPES
 FEWEST_POSITIVES: Final = 20  # the half-width of an AUROC interval is .11 there, and grows fast below
 STAGES: Final = ("recent", "old")
 TYPE_RULE: Final = (
-    "a type is its statement at any likelihood, against all records without it, other infarctions included"
+    "a type is its statement in a record that the label rule counts as infarction, against all other records, those "
+    "with other infarctions included"
 )
 
 

@@ -14,7 +14,7 @@ from edge_mi.store import WindowStore
 
 from ..evaluate import ALL, SPECIFICITY
 from .comparisons import Comparison, comparisons, type_task
-from .entrants import AGE_AND_SEX, SCRATCH, SELFMIS, TEACHER, Entrant
+from .entrants import AGE_SEX, SCRATCH, SELFMIS, Entrant
 from .resamples import Drawn, Ends, Floats, Resamples, Weighted, mean_of
 from .result import TYPES
 
@@ -142,8 +142,7 @@ class Judge:
         return Figure(
             method=entrant.name,
             minus=None if minus is None else minus.name,
-            regime=entrant.regime if minus is None or minus.regime == entrant.regime
-            else f"{entrant.regime} minus {minus.regime}",
+            regime=entrant.regime,
             name=name,
             task=asked.task,
             value=None if result is None else result.value,
@@ -155,14 +154,11 @@ class Judge:
             n_positive=asked.n_positive,
             greyed=asked.greyed,
             types=types,
-        )  # fmt: skip
+        )
 
 
 def all_figures(judge: Judge, everybody: Sequence[Entrant]) -> tuple[list[Figure], list[Figure]]:
-    """Figures of everybody; then differences: each method minus `scratch`, `selfmis` minus each other one.
-
-    Both inside one regime. Every fully taught network is also compared with age and sex alone.
-    """
+    """Figures of everybody, then the differences of `pairs`."""
     figures = [figure for entrant in everybody for figure in judge.figures(entrant)]
     differences = []
     for first, second in pairs(everybody):
@@ -171,18 +167,19 @@ def all_figures(judge: Judge, everybody: Sequence[Entrant]) -> tuple[list[Figure
 
 
 def pairs(everybody: Sequence[Entrant]) -> Iterator[tuple[Entrant, Entrant]]:
-    """Who is compared with whom, each pair once."""
+    """Who is compared with whom inside one regime, each pair once.
+
+    Each one minus `scratch` and minus age and sex alone, `selfmis` minus each other one.
+    """
     by_place = {(entrant.name, entrant.regime): entrant for entrant in everybody}
-    yardstick = next((entrant for entrant in everybody if entrant.name == AGE_AND_SEX), None)
     for entrant in everybody:
-        base = by_place.get((SCRATCH, entrant.regime))
-        if base is not None and entrant is not base:
-            yield entrant, base
+        bases = [by_place.get((name, entrant.regime)) for name in (SCRATCH, AGE_SEX)]
+        for base in bases:
+            if base is not None and entrant is not base and (entrant.name, base.name) != (AGE_SEX, SCRATCH):
+                yield entrant, base
         first = by_place.get((SELFMIS, entrant.regime))
-        if first is not None and entrant.name not in (SELFMIS, SCRATCH):
+        if first is not None and entrant.name not in (SELFMIS, SCRATCH, AGE_SEX):
             yield first, entrant
-        if yardstick is not None and entrant is not yardstick and entrant.name != TEACHER:
-            yield entrant, yardstick
 
 
 def _common(asked: Comparison, entrant: Entrant, minus: Entrant | None) -> Comparison:
