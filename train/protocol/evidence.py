@@ -89,13 +89,17 @@ def hits(predicted: Floats, embedding: Floats, k: int) -> Floats:
 
 
 def r_squared(labels: NDArray[np.int64], pairs: Floats, weights: Floats) -> Floats:
-    """Share of the variance explained, for each row of weights; `pairs` (n, 2): measured and predicted."""
+    """Share of the variance explained, for each row of weights; `pairs` (n, 2): measured and predicted.
+
+    NaN where what was measured does not vary.
+    """
     del labels
     y, p = pairs[:, 0], pairs[:, 1]
     total = weights.sum(axis=1)
     mean = weights @ y / total
     around: Floats = weights @ y**2 - total * mean**2
-    return np.asarray(1 - (weights @ (y - p) ** 2) / around, dtype=np.float64)
+    left = np.divide(weights @ (y - p) ** 2, around, out=np.full_like(around, np.nan), where=around > 0)
+    return np.asarray(1 - left, dtype=np.float64)
 
 
 def correlation(labels: NDArray[np.int64], pairs: Floats, weights: Floats) -> Floats:
@@ -146,7 +150,7 @@ def _st_levels(
     splits: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
     resamples: Resamples,
 ) -> list[EvidenceFigure]:
-    known: NDArray[np.bool_] = np.isfinite(levels).all(axis=1)
+    known = np.asarray(np.isfinite(levels).all(axis=1))
     splits = [(train[known[train]], group[known[group]]) for train, group in splits]
     rows = np.concatenate([group for _, group in splits])
     columns = [store.lead_index(lead) for lead in leads]

@@ -157,15 +157,6 @@ class Judge:
         )
 
 
-def all_figures(judge: Judge, everybody: Sequence[Entrant]) -> tuple[list[Figure], list[Figure]]:
-    """Figures of everybody, then the differences of `pairs`."""
-    figures = [figure for entrant in everybody for figure in judge.figures(entrant)]
-    differences = []
-    for first, second in pairs(everybody):
-        differences += judge.differences(first, second)
-    return figures, differences
-
-
 def pairs(everybody: Sequence[Entrant]) -> Iterator[tuple[Entrant, Entrant]]:
     """Who is compared with whom inside one regime, each pair once.
 
