@@ -206,7 +206,7 @@ def _with_differences(
     chance: float,
     resamples: Resamples,
 ) -> list[EvidenceFigure]:
-    """A figure for each method; `selfmis` minus each other one, and each one minus what the ST of lead I gives."""
+    """A figure for each method; and `selfmis` minus each other one."""
 
     def figure(method: str, minus: str | None, values: Drawn) -> EvidenceFigure:
         result = resamples.estimate(values)
@@ -225,13 +225,9 @@ def _with_differences(
         )
 
     found = [figure(method, None, values) for method, values in drawn.items()]
-    methods = [method for method in drawn if method != ST_LEAD_I]
     if SELFMIS in drawn:
-        found += [
-            figure(SELFMIS, method, drawn[SELFMIS] - drawn[method]) for method in methods if method != SELFMIS
-        ]
-    if ST_LEAD_I in drawn:
-        found += [figure(method, ST_LEAD_I, drawn[method] - drawn[ST_LEAD_I]) for method in methods]
+        others = [method for method in drawn if method != SELFMIS]
+        found += [figure(SELFMIS, other, drawn[SELFMIS] - drawn[other]) for other in others]
     return found
 
 

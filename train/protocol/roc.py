@@ -11,7 +11,7 @@ from edge_mi.metrics import weighted_counts
 
 from .comparisons import Comparison
 from .entrants import Entrant
-from .resamples import PERCENTILES, Floats, Resamples
+from .resamples import BLOCK, PERCENTILES, Floats, Resamples
 
 GRID: Final = np.linspace(0.0, 1.0, 51)
 
@@ -56,10 +56,11 @@ def roc_curve(entrant: Entrant, asked: Comparison, resamples: Resamples) -> RocC
 def _curves(asked: Comparison, score: Floats, weights: Floats) -> Floats:
     """Sensitivity on the grid for each row of weights, NaN for a row of one class."""
     curves = np.full((len(weights), len(GRID)), np.nan)
-    for i, row in enumerate(weights):
-        tp, fp = (counts[0] for counts in weighted_counts(asked.labels, score, row[None]))
-        if tp[-1] > 0 and fp[-1] > 0:
-            curves[i] = np.interp(GRID, np.append(0.0, fp / fp[-1]), np.append(0.0, tp / tp[-1]))
+    for start in range(0, len(weights), BLOCK):
+        counts = weighted_counts(asked.labels, score, weights[start : start + BLOCK])
+        for i, (tp, fp) in enumerate(zip(*counts, strict=True), start):
+            if tp[-1] > 0 and fp[-1] > 0:
+                curves[i] = np.interp(GRID, np.append(0.0, fp / fp[-1]), np.append(0.0, tp / tp[-1]))
     return curves
 
 

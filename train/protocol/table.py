@@ -248,7 +248,7 @@ def _evidence(evidence: Iterable[EvidenceFigure]) -> list[str]:
             *_evidence_table(retrieval, [("top_1", "retrieval"), ("top_5", "retrieval")], chance=True),
         ]
     if levels:
-        leads = [about for about in dict.fromkeys(each.about for each in levels)]
+        leads = list(dict.fromkeys(each.about for each in levels))
         for name, words in (("r2", "R²"), ("correlation", "correlation")):
             lines += [
                 "",
