@@ -7,7 +7,7 @@ styles and markers say the same again.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from typing import Any, Final
@@ -25,6 +25,7 @@ from .result import REGIMES, TYPES
 from .table import regime_name
 
 PLOTS: Final = ("roc", "types", "calibration", "differences", "learning_curve")
+_METADATA: Final = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
 MAIN_METHODS: Final = 4  # more curves in one plot cannot be told apart
 _FIRST: Final = (SCRATCH, SELFMIS, UNALIGNED, AGE_SEX)
 _COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -66,22 +67,28 @@ def require_plots() -> None:
 
 def plots(report: Report) -> dict[str, bytes]:
     """File name -> content, an SVG and a PNG of every plot that the report has something for."""
-    drawn: dict[str, Callable[[Report], Any]] = {"roc": _roc, "types": _types}
-    if _calibrated(report):
-        drawn["calibration"] = _calibration
-    if _forest_rows(report):
-        drawn["differences"] = _differences
-    if report.curve:
-        drawn["learning_curve"] = _learning_curve
-    files = {}
+    there = {
+        "calibration": bool(_calibrated(report)),
+        "differences": bool(_forest_rows(report)),
+        "learning_curve": bool(report.curve),
+    }
+    names = [name for name in PLOTS if there.get(name, True)]
+    return {f"{name}.{ending}": plot(report, name, ending) for name in names for ending in _METADATA}
+
+
+def plot(report: Report, name: str, ending: str = "svg") -> bytes:
+    """One of PLOTS as `svg` or `png`, the same bytes for the same report."""
+    draw = {
+        "roc": _roc,
+        "types": _types,
+        "calibration": _calibration,
+        "differences": _differences,
+        "learning_curve": _learning_curve,
+    }[name]
+    content = BytesIO()
     with _style():
-        for name, draw in drawn.items():
-            figure = draw(report)
-            for ending, metadata in (("svg", {"Date": None, "Creator": None}), ("png", {"Software": None})):
-                content = BytesIO()
-                figure.savefig(content, format=ending, dpi=150, metadata=metadata)
-                files[f"{name}.{ending}"] = content.getvalue()
-    return files
+        draw(report).savefig(content, format=ending, dpi=150, metadata=_METADATA[ending])
+    return content.getvalue()
 
 
 def main_methods(report: Report) -> list[str]:

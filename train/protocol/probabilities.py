@@ -93,7 +93,7 @@ def judge_probabilities(
     if any(len(set(labels[others])) < 2 for others, _ in splits):
         return None
     by_map = {
-        name: np.stack([_out_of_fold(fit, score, labels, splits) for score in scores])[:, rows]
+        name: np.stack([out_of_fold(fit, score, labels, splits) for score in scores])[:, rows]
         for name, fit in MAPS.items()
     }
     y, weights = labels[rows], resamples.weights[:, rows].astype(np.float64)
@@ -131,12 +131,13 @@ def equal_count_error(labels: NDArray[np.int64], p: Floats, bins: int = BINS) ->
     return float(sum(len(part) * abs(p[part].mean() - labels[part].mean()) for part in parts) / len(p))
 
 
-def _out_of_fold(
+def out_of_fold(
     fit: Fit,
     score: Floats,
     labels: NDArray[np.int64],
     splits: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
 ) -> Floats:
+    """Probabilities float64 (records,) of each `(others, group)`: fitted on the others, NaN outside all groups."""
     p = np.full(len(score), np.nan)
     for others, group in splits:
         p[group] = fit(score[others], labels[others])(score[group])
