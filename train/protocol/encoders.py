@@ -67,12 +67,16 @@ def make_encoder(name: str, leads: int, seed: int) -> Encoder:
 
 def features_of(encoder: Encoder, signals: SignalTable) -> NDArray[np.float32]:
     """Features float32 (records, features) of every record, whole."""
-    rows = torch.arange(len(signals))
     encoder.eval()
     with torch.no_grad():
-        batches = [encoder(signals.records_mv(batch)) for batch in rows.split(BATCH)]
-    features: NDArray[np.float32] = torch.cat(batches).numpy()
+        found = [encoder(signals.records_mv(batch)) for batch in batches(np.arange(len(signals)))]
+    features: NDArray[np.float32] = torch.cat(found).numpy()
     return features
+
+
+def batches(rows: NDArray[np.int64]) -> list[Tensor]:
+    """`rows` in pieces that a prediction takes at a time."""
+    return [torch.from_numpy(rows[i : i + BATCH]) for i in range(0, len(rows), BATCH)]
 
 
 def count_parameters(*modules: nn.Module) -> int:

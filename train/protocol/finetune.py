@@ -20,7 +20,7 @@ from ..fit import fit, seed_torch
 from ..parts import Arrays, Part
 from ..splits import Folds
 from ..task_loss import task_loss
-from .encoders import BATCH, make_encoder
+from .encoders import batches, make_encoder
 from .heads import Classifier, protocol_targets, ten_outputs
 from .outputs import Subset
 from .result import OUTPUTS
@@ -88,10 +88,10 @@ def finetune(
     fit(net, rows, loss_of, config.fit, seed=seed, snapshot=snapshot)
     logits = np.full((len(store), len(OUTPUTS)), np.nan, dtype=np.float32)
     with torch.no_grad():
-        for chosen in np.split(held_out, range(BATCH, len(held_out), BATCH)):
-            records = signals.records_mv(torch.from_numpy(chosen))
+        for batch in batches(held_out):
+            records = signals.records_mv(batch)
             records[:, 1:] = 0  # lead I is all that a method may see
-            logits[chosen] = ten_outputs(net(records), targets)
+            logits[batch.numpy()] = ten_outputs(net(records), targets)
     return {"logits": logits}
 
 

@@ -92,7 +92,9 @@ def generative(
         views = signals.augmented_mv(batch, request.config.augment)
         output = generator(views[:, :1])
         target = views[:, :, generator.span(output)]
-        return reconstruction_loss(output[:, 1:], target[:, 1:], torch.ones_like(target[:, 1:], dtype=torch.bool))
+        return reconstruction_loss(
+            output[:, 1:], target[:, 1:], torch.ones_like(target[:, 1:], dtype=torch.bool)
+        )
 
     fit(generator, rows, loss_of, request.config.fit, seed=seed, snapshot=snapshot)
     targets = protocol_targets(store, rows, request.teacher.task)

@@ -52,4 +52,5 @@ class Subset:
         for stratum in (with_mi, set(patients) - with_mi):
             order = rng.permutation(sorted(stratum))
             chosen.update(order[: max(1, round(self.fraction * len(order)))])
-        return rows[np.array([patient in chosen for patient in patients])]
+        kept: NDArray[np.int64] = rows[np.array([patient in chosen for patient in patients])]
+        return kept

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 SEED_OFFSET: Final = 500
 EMBEDDING: Final = "embedding"
+FEATURES: Final = "features"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,9 @@ def pretrain_part(request: PretrainRequest, embedding: NDArray[np.float32]) -> P
 
     Objectives that do not listen to the teacher are not given it.
     """
-    name = f"pretrain-{request.objective or 'none'}-{''.join(map(str, request.train.folds))}-seed{request.seed}"
+    name = (
+        f"pretrain-{request.objective or 'none'}-{''.join(map(str, request.train.folds))}-seed{request.seed}"
+    )
     listens = request.objective not in (None, "reconstruction")
     return Part(name, pretrain, request, {EMBEDDING: embedding} if listens else {})
 
@@ -78,7 +81,7 @@ def pretrain(
 
         fit(objective, rows, loss_of, config.fit, seed=seed, snapshot=snapshot)
     state = {name: value.numpy() for name, value in encoder.state_dict().items()}
-    return {**state, "features": features_of(encoder, signals)}
+    return {**state, FEATURES: features_of(encoder, signals)}
 
 
 def _objective(

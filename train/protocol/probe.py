@@ -38,9 +38,7 @@ class ProbeRequest:
 def probe_part(name: str, request: ProbeRequest, features: NDArray[np.float32]) -> Part:
     """The part of a run that probes the `features` float32 (records, dim) of method `name`."""
     folds = "".join(map(str, request.predict_folds))
-    return Part(
-        f"probe-{name}-for-{folds}-seed{request.seed}", probe, request, {"features": features}
-    )
+    return Part(f"probe-{name}-for-{folds}-seed{request.seed}", probe, request, {"features": features})
 
 
 def probe(

@@ -22,7 +22,7 @@ from ..splits import Folds
 from ..targets import Targets
 from ..teacher import fit_teacher
 from ..teacher_net import TeacherNet
-from .encoders import BATCH
+from .encoders import batches
 from .heads import protocol_targets, ten_outputs
 from .outputs import Subset
 from .result import OUTPUTS
@@ -66,9 +66,7 @@ def train_ceiling(
     return {"logits": kept, "embedding": embedding, **state}
 
 
-def load_teacher(
-    config: TeacherConfig, targets: Targets, inputs: Mapping[str, NDArray[Any]]
-) -> TeacherNet:
+def load_teacher(config: TeacherConfig, targets: Targets, inputs: Mapping[str, NDArray[Any]]) -> TeacherNet:
     """The teacher whose `state.<tensor>` are among `inputs`, in eval mode."""
     net = TeacherNet(config, len(LEADS), targets.side_heads())
     prefix = len(STATE)
@@ -87,7 +85,7 @@ def judge(
     """
     embeddings, logits = [], []
     with torch.no_grad():
-        for batch in torch.arange(count).split(BATCH):
+        for batch in batches(np.arange(count)):
             signals: Tensor = records_mv(batch)
             embeddings.append(net.embed(signals).numpy())
             logits.append(ten_outputs(net(signals), targets))
