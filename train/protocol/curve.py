@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
@@ -13,8 +12,6 @@ from ..bootstrap import RESAMPLES
 from ..evaluate import estimate
 from .bench import Bench
 from .outputs import Subset
-
-SCHEMA: Final = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,17 +32,11 @@ class CurvePoint:
     n_positive: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LearningCurve:
-    """The document of a learning curve; the number of steps is the same at every point."""
+def learning_curve(bench: Bench, *, resamples: int = RESAMPLES) -> tuple[CurvePoint, ...]:
+    """Train each method of the configuration's curve at each of its fractions, smallest first.
 
-    schema: int
-    seeds: tuple[int, ...]
-    points: tuple[CurvePoint, ...]
-
-
-def learning_curve(bench: Bench, *, resamples: int = RESAMPLES) -> LearningCurve:
-    """Train each method of the configuration's curve at each of its fractions, smallest first."""
+    The number of steps is that of all records at every point.
+    """
     section, store = bench.config.curve, bench.run.store
     held_out = store.rows_of(tuple(fold for _, test in bench.splits for fold in test))
     points = []
@@ -68,4 +59,4 @@ def learning_curve(bench: Bench, *, resamples: int = RESAMPLES) -> LearningCurve
                     n_positive=int(labels.sum()),
                 )
             )
-    return LearningCurve(schema=SCHEMA, seeds=section.seeds, points=tuple(points))
+    return tuple(points)

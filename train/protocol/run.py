@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from edge_mi.errors import ConfigError, StoreError
 from edge_mi.signal_design import SignalDesign
@@ -14,19 +13,17 @@ from ..bootstrap import RESAMPLES
 from ..parts import WORKERS, RunFolder
 from .bench import Bench
 from .config import ProtocolConfig
-from .curve import LearningCurve, learning_curve
+from .curve import CurvePoint, learning_curve
 from .result import ProtocolResult
-
-CURVE_FILE: Final = "curve.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Reproduction:
-    """What a configuration came to on a store; `curve` is None where the configuration names no methods for it."""
+    """What a configuration came to on a store; `curve` is empty where the configuration names no methods for it."""
 
     store: WindowStore
     result: ProtocolResult
-    curve: LearningCurve | None
+    curve: tuple[CurvePoint, ...]
 
 
 def reproduce(
@@ -47,8 +44,7 @@ def reproduce(
     check_store(run.store, config, design)
     bench = Bench(run, config)
     result = bench.result()
-    curve = learning_curve(bench, resamples=resamples) if config.curve.methods else None
-    return Reproduction(run.store, result, curve)
+    return Reproduction(run.store, result, learning_curve(bench, resamples=resamples))
 
 
 def check_store(store: WindowStore, config: ProtocolConfig, design: SignalDesign) -> None:
