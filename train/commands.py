@@ -7,7 +7,6 @@ import json
 import shlex
 import sys
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +26,9 @@ from .data.ptbxl import build_store, store_name
 from .filters import design_signal_chain
 from .finish import QuickRun
 from .protocol.config import load_config
+from .protocol.document import write_report
 from .protocol.methods import METHODS
+from .protocol.plots import require_plots
 from .protocol.run import reproduce as run_protocol
 from .protocol.run import store_line
 from .quantised import train_qat
@@ -136,17 +137,13 @@ def reproduce(args: argparse.Namespace, data: Path) -> int:
     config, text = load_config(args.config)
     if args.out.exists():
         raise OutputError(f"{args.out} exists; choose another folder")
-    # a report draws, and no other verb needs the library for it; that it is missing is said before hours of training
-    document: Any = import_module("edge_mi.train.protocol.document")
-    document.require_plots()
+    require_plots()  # what is missing is said before hours of training
     command = f"edge-mi train reproduce {shlex.quote(args.config.name)}"
     design = _design()
     store_path = _opened_store(args.run, data, design, config.data.rate_hz)
     done = run_protocol(config, store_path, args.run, design)
     descriptions = {name: METHODS[name].description for name in config.methods}
-    document.write_report(
-        done.result, done.store, text, args.out, command, done.curve, descriptions=descriptions
-    )
+    write_report(done.result, done.store, text, args.out, command, done.curve, descriptions=descriptions)
     rows = [[each.name, str(each.parameters), ", ".join(each.logits)] for each in done.result.methods]
     print(table(rows, header=["method", "parameters", "regimes"]))
     print(f"\n{store_line(done.store)}\nwritten: {args.out}")

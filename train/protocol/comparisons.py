@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edge_mi.store import WindowStore
 
 from ..evaluate import Task, tasks
+from .outputs import output_labels
 from .result import ANY_MI, OUTPUTS, TYPES
 
 FEWEST_POSITIVES: Final = 20  # the half-width of an AUROC interval is .11 there, and grows fast below
@@ -58,15 +59,16 @@ def type_task(name: str) -> str:
 
 def comparisons(store: WindowStore, rows: NDArray[np.int64]) -> tuple[Comparison, ...]:
     """Everything that a method is asked about `rows`; a stage or a type may have no positive at all."""
-    mi = store.labels
+    labels = output_labels(store)
+    mi = labels[:, OUTPUTS.index(ANY_MI)]
     asked = [_comparison(task, mi) for task in tasks(store, rows)]
     stages = np.array([record.stage or "" for record in store.records])
     for stage in STAGES:
         chosen = rows[(mi[rows] == 0) | (stages[rows] == stage)]
         asked.append(_comparison(Task(f"{stage}_mi_vs_no_mi", chosen), mi))
     for name in TYPES:
-        labels = np.array([bool(record.mi) and name in record.codes for record in store.records])
-        asked.append(Comparison(type_task(name), OUTPUTS.index(name), rows, labels[rows].astype(np.int64)))
+        output = OUTPUTS.index(name)
+        asked.append(Comparison(type_task(name), output, rows, labels[rows, output]))
     return tuple(asked)
 
 

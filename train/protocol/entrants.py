@@ -17,6 +17,7 @@ TWELVE_LEADS: Final = "12 leads"
 SCRATCH: Final = "scratch"
 SELFMIS: Final = "selfmis"
 UNALIGNED: Final = "unaligned"
+LEAD_MASKING: Final = "lead-masking"
 AGE_SEX: Final = "age-sex"
 
 

@@ -25,6 +25,7 @@ RIDGE: Final = 0.1  # times the number of records, on features and aims of mean 
 ST_LEAD_I: Final = "st_of_lead_i"
 ST_LEADS: Final = ("II", "V1", "V2", "V3", "V4", "V5", "V6")
 ALL_LEADS: Final = "mean"
+FEWEST_RECORDS: Final = 20  # with a level, to fit a regression on
 _SMALLEST_DEVIATION: Final = 1e-9
 _NO_LABELS: Final = np.empty(0, dtype=np.int64)
 
@@ -152,6 +153,8 @@ def _st_levels(
 ) -> list[EvidenceFigure]:
     known = np.asarray(np.isfinite(levels).all(axis=1))
     splits = [(train[known[train]], group[known[group]]) for train, group in splits]
+    if any(len(train) < FEWEST_RECORDS or len(group) == 0 for train, group in splits):
+        return []
     rows = np.concatenate([group for _, group in splits])
     columns = [store.lead_index(lead) for lead in leads]
     aims = levels[:, columns]

@@ -17,7 +17,7 @@ from edge_mi.optional import require
 
 from ..evaluate import ALL
 from .comparisons import FEWEST_POSITIVES, type_task
-from .entrants import AGE_SEX, SCRATCH, SELFMIS, TEACHER, UNALIGNED
+from .entrants import AGE_SEX, LEAD_MASKING, SCRATCH, SELFMIS, TEACHER, UNALIGNED
 from .figures import AUROC, Figure
 from .probabilities import Probabilities
 from .report import Report
@@ -26,8 +26,8 @@ from .table import regime_name
 
 PLOTS: Final = ("roc", "types", "calibration", "differences", "learning_curve")
 _METADATA: Final = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
-MAIN_METHODS: Final = 4  # more curves in one plot cannot be told apart
-_FIRST: Final = (SCRATCH, SELFMIS, UNALIGNED, AGE_SEX)
+MAIN_METHODS: Final = 5  # more curves in one plot cannot be told apart
+_FIRST: Final = (SCRATCH, SELFMIS, UNALIGNED, LEAD_MASKING, AGE_SEX)
 _COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 _MARKERS: Final = "osD^vP*"
 _DASHES: Final = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)), "-")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 
@@ -16,11 +16,12 @@ from edge_mi.store import WindowStore
 from ..evaluate import ALL
 from ..provenance import commit, versions
 from .comparisons import FEWEST_POSITIVES, TYPE_RULE
+from .curve import CurvePoint
 from .entrants import TWELVE_LEADS, entrants
 from .evidence import RIDGE, EvidenceFigure, gather_evidence
 from .figures import Figure, Judge, pairs
 from .probabilities import CHOICE_RULE, Probabilities, judge_probabilities
-from .resamples import Ends, Floats, Resamples
+from .resamples import Floats, Resamples
 from .result import ProtocolResult
 from .roc import RocCurve, roc_curve
 
@@ -34,41 +35,6 @@ PROTOCOL: Final = (
     "greyed; weighted mean: over all, by their positives; regression of embeddings and ST levels: ridge of "
     f"{RIDGE:g} times the records on standardised columns, never tuned"
 )
-
-
-class CurvePoint(Protocol):
-    """AUROC of any MI of networks that were trained on a part of the records."""
-
-    @property
-    def method(self) -> str: ...  # noqa: D102
-    @property
-    def records(self) -> float: ...  # noqa: D102
-    @property
-    def patients(self) -> float: ...  # noqa: D102
-    @property
-    def value(self) -> float: ...  # noqa: D102
-    @property
-    def each(self) -> tuple[float, ...]: ...  # noqa: D102
-    @property
-    def interval(self) -> Ends | None: ...  # noqa: D102
-    @property
-    def n(self) -> int: ...  # noqa: D102
-    @property
-    def n_positive(self) -> int: ...  # noqa: D102
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CurveFigure:
-    """One point of a learning curve: mean records and patients that the networks of a group were trained on."""
-
-    method: str
-    records: float
-    patients: float
-    value: float
-    each: tuple[float, ...]
-    interval: Ends | None
-    n: int
-    n_positive: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +78,7 @@ class Report:
     probabilities: tuple[Probabilities, ...]
     evidence: tuple[EvidenceFigure, ...]
     roc: tuple[RocCurve, ...]
-    curve: tuple[CurveFigure, ...]
+    curve: tuple[CurvePoint, ...]
     configuration: str
     command: str
     commit: str
@@ -180,7 +146,7 @@ def make_report(
         probabilities=tuple(each for each in probabilities if each is not None),
         evidence=tuple(evidence),
         roc=tuple(each for each in curves if each is not None),
-        curve=tuple(_curve_figure(point) for point in curve),
+        curve=tuple(curve),
         configuration=config_text,
         command=command,
         commit=commit(),
@@ -223,17 +189,4 @@ def _ran_on(result: ProtocolResult, store: WindowStore) -> RanOn:
         positives=int(mi.sum()),
         groups=result.groups,
         store_sha256=store.digest,
-    )
-
-
-def _curve_figure(point: CurvePoint) -> CurveFigure:
-    return CurveFigure(
-        method=point.method,
-        records=point.records,
-        patients=point.patients,
-        value=point.value,
-        each=point.each,
-        interval=point.interval,
-        n=point.n,
-        n_positive=point.n_positive,
     )

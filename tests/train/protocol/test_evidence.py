@@ -148,6 +148,11 @@ def test_records_without_a_level_are_left_out() -> None:
     assert evidence(RESULT, levels)["selfmis", None, "r2", "V2"].n == 261
 
 
+def test_without_levels_there_is_retrieval_alone() -> None:
+    shown = evidence(RESULT, np.full_like(ST_MV, np.nan))
+    assert {about for *_, about in shown} == {"retrieval"}
+
+
 def test_without_features_there_is_no_evidence() -> None:
     methods = tuple(replace(method, features=()) for method in RESULT.methods)
     assert evidence(replace(RESULT, methods=methods)) == {}

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,6 +15,7 @@ from edge_mi.train.config import AugmentConfig, FitConfig, TaskConfig, TeacherCo
 from edge_mi.train.data.ptbxl import LEADS
 from edge_mi.train.protocol import finetune, generative, pretrain
 from edge_mi.train.protocol.config import CurveSection, FinetuneSection, PretrainSection, ProtocolConfig
+from edge_mi.train.protocol.document import read_report
 from edge_mi.train.protocol.methods import METHODS
 from edge_mi.train.protocol.result import OUTPUTS, REGIMES, MethodResult, ProtocolResult
 from edge_mi.train.protocol.run import Reproduction, reproduce
@@ -227,22 +226,16 @@ def test_folds_of_one_class_are_refused_before_anything_is_trained(
     assert list((tmp_path / "run" / "parts").iterdir()) == []
 
 
-@pytest.fixture
-def reported(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    """A report that writes nothing, and what it was given."""
-    calls: list[tuple[Any, ...]] = []
-    module = ModuleType("edge_mi.train.protocol.document")
-    monkeypatch.setattr(
-        module, "write_report", lambda *given, **more: calls.append((*given, more)), raising=False
-    )
-    monkeypatch.setattr(module, "require_plots", lambda: None, raising=False)
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    return calls
-
-
 def test_the_command_goes_from_a_file_to_a_report(
-    toy_store: Path, tmp_path: Path, reported: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]
+    toy_store: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    # the plots have tests of their own
+    monkeypatch.setattr("edge_mi.train.commands.require_plots", lambda: None)
+    monkeypatch.setattr("edge_mi.train.protocol.document.require_plots", lambda: None)
+    monkeypatch.setattr("edge_mi.train.protocol.document.plots", lambda report: {})
     text = (EXAMPLES / "reproduce-quick.toml").read_text()
     small = "layers = [[16, 5, 6], [8, 2, 8]]\nembedding = 8\n"
     config = tmp_path / "quick.toml"
@@ -251,15 +244,22 @@ def test_the_command_goes_from_a_file_to_a_report(
     )
     words = ["--data", str(toy_store), "--run", str(tmp_path / "run"), "--out", str(tmp_path / "out")]
     assert main(["train", "reproduce", str(config), *words, "--json"]) == 0
-    [(result, store, said, out, command, curve, more)] = reported
-    assert [method.name for method in result.methods] == ["scratch", "selfmis"]
-    assert (len(store), said, out) == (108, config.read_text(), tmp_path / "out")
-    assert command == "edge-mi train reproduce quick.toml"
+    report = read_report(tmp_path / "out")
+    assert [(method.name, method.description != "") for method in report.methods] == [
+        ("scratch", True),
+        ("selfmis", True),
+    ]
+    assert (report.ran_on.records, report.configuration) == (108, config.read_text())
+    assert report.command == "edge-mi train reproduce quick.toml"
+    assert [point.fraction for point in report.curve] == [0.1, 0.25, 0.5, 1.0]
+    assert (
+        (tmp_path / "out" / "table.md")
+        .read_text()
+        .startswith("Ran on toy 1, all: 108 records of 54 patients")
+    )
     output = capsys.readouterr().out
     assert "toy 1, all; 108 records of 54 patients, 36 with infarction; by hand" in output
     assert [each["name"] for each in json.loads(output.splitlines()[-1])["methods"]] == ["scratch", "selfmis"]
-    assert [point.fraction for point in curve] == [0.1, 0.25, 0.5, 1.0]
-    assert list(more["descriptions"]) == ["scratch", "selfmis"]
 
 
 def test_a_report_that_is_there_is_not_replaced(
