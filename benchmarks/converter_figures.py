@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from .markdown import interval, table
+from edge_mi.markdown import interval, table
 
 Json = dict[str, Any]
 RUNTIMES: Final = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .markdown import table
+from edge_mi.markdown import table
 
 Json = dict[str, Any]
 

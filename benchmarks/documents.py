@@ -17,13 +17,13 @@ from edge_mi.checkpoint import Metric
 from edge_mi.errors import CheckFailed
 from edge_mi.figure_names import figure_name, question
 from edge_mi.files import write_file
+from edge_mi.markdown import interval as _interval
+from edge_mi.markdown import table as _table
 from edge_mi.netspec import SHIPPED_SIZE
 from edge_mi.notice import NOTICE
 
 from .converter_figures import converter_figures
 from .device_figures import arm_figures, mcu_figures
-from .markdown import interval as _interval
-from .markdown import table as _table
 from .pareto import pareto_svg
 from .quantisation_figures import quantisation_figures
 from .size_figures import size_figures

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .markdown import interval, table
+from edge_mi.markdown import interval, table
 
 Json = dict[str, Any]
 _SHOWN = (

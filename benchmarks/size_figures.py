@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from edge_mi.markdown import interval, table
 from edge_mi.netspec import SHIPPED_SIZE
-
-from .markdown import interval, table
 
 Json = dict[str, Any]
 

@@ -12,6 +12,8 @@ QUESTIONS: Final = {
     "mi_vs_all_age_60_to_74": "MI against all others, age 60 to 74",
     "mi_vs_all_age_75_and_over": "MI against all others, age 75 and over",
     "mi_vs_all_fold_9": "MI against all others, fold 9 alone",
+    "recent_mi_vs_no_mi": "recent MI against no MI",
+    "old_mi_vs_no_mi": "old MI against no MI",
 }
 _FIGURES: Final = {
     "auroc": "AUROC",

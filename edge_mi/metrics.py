@@ -32,7 +32,7 @@ def auroc(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None
     labels: 0 or 1 (n,); scores: float (n,); weights: float (n,). Raises ConfigError for one class or NaN.
     """
     y, s, w = _checked(labels, scores, weights)
-    return float(_weighted_auroc(y, s, w[None])[0])
+    return float(_auroc_of_resamples(y, s, w[None])[0])
 
 
 def auprc(labels: ArrayLike, scores: ArrayLike) -> float:
@@ -57,6 +57,17 @@ def threshold_for_sensitivity(labels: ArrayLike, scores: ArrayLike, sensitivity:
     y, s, _ = _checked(labels, scores, None)
     tp, _, thresholds = _counts(y, s)
     return float(thresholds[np.flatnonzero(tp >= sensitivity * (y == 1).sum() - 1e-9)[0]])
+
+
+def balanced_threshold(labels: ArrayLike, scores: ArrayLike) -> float:
+    """The lowest score that, taken as positive from there on, has the largest sensitivity + specificity.
+
+    Source: Youden, "Index for rating diagnostic tests" (1950).
+    """
+    y, s, _ = _checked(labels, scores, None)
+    tp, fp, thresholds = _counts(y, s)
+    sums = tp / tp[-1] + (fp[-1] - fp) / fp[-1]
+    return float(thresholds[::-1][int(np.argmax(sums[::-1]))])
 
 
 def sensitivity_specificity(labels: ArrayLike, scores: ArrayLike, threshold: float) -> tuple[float, float]:
@@ -97,7 +108,7 @@ def bootstrap_auroc(
     """AUROC with its interval; patients are drawn with replacement, with all their records."""
     y, s, _ = _checked(labels, scores, None)
     weights = patient_weights(patients, len(y), resamples, seed)
-    drawn = _weighted_auroc(y, s, weights)
+    drawn = _auroc_of_resamples(y, s, weights)
     return _interval(auroc(y, s), drawn, y)
 
 
@@ -114,7 +125,7 @@ def bootstrap_auroc_difference(
     y, a, _ = _checked(labels, scores_a, None)
     _, b, _ = _checked(labels, scores_b, None)
     weights = patient_weights(patients, len(y), resamples, seed)
-    drawn = _weighted_auroc(y, a, weights) - _weighted_auroc(y, b, weights)
+    drawn = _auroc_of_resamples(y, a, weights) - _auroc_of_resamples(y, b, weights)
     return _interval(auroc(y, a) - auroc(y, b), drawn, y)
 
 
@@ -132,6 +143,50 @@ def patient_weights(
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)
     return drawn[:, index].astype(np.float64)
+
+
+def auroc_of_resamples(
+    labels: ArrayLike, scores: ArrayLike, weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """AUROC for each row of `weights` (m, n), float64 (m,); NaN where a row has one class only."""
+    y, s, _ = _checked(labels, scores, None)
+    return _auroc_of_resamples(y, s, weights)
+
+
+def auprc_of_resamples(
+    labels: ArrayLike, scores: ArrayLike, weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Average precision for each row of `weights` (m, n), float64 (m,); NaN where a row has one class only."""
+    y, s, _ = _checked(labels, scores, None)
+    tp, fp = weighted_counts(y, s, weights)
+    precision = np.divide(tp, tp + fp, out=np.zeros_like(tp), where=tp + fp > 0)
+    gained = np.diff(tp, axis=1, prepend=0.0)
+    return _shares((gained * precision).sum(axis=1), np.where(fp[:, -1] > 0, tp[:, -1], 0.0))
+
+
+def sensitivity_of_resamples(
+    labels: ArrayLike, scores: ArrayLike, weights: NDArray[np.float64], specificity: float
+) -> NDArray[np.float64]:
+    """Sensitivity at `specificity`, each row of `weights` (m, n) with its own threshold, float64 (m,).
+
+    NaN where a row has one class only.
+    """
+    y, s, _ = _checked(labels, scores, None)
+    tp, fp = weighted_counts(y, s, weights)
+    kept = (fp <= (1 - specificity) * fp[:, -1:] + 1e-9).sum(axis=1)
+    found = np.where(kept > 0, np.take_along_axis(tp, np.maximum(kept - 1, 0)[:, None], axis=1)[:, 0], 0.0)
+    return _shares(found, np.where(fp[:, -1] > 0, tp[:, -1], 0.0))
+
+
+def weighted_counts(
+    y: NDArray[np.int64], s: NDArray[np.float64], weights: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """True and false positives at each distinct score, from the highest down, float64 (m, distinct scores)."""
+    order = np.argsort(-s, kind="stable")
+    last = np.flatnonzero(np.append(np.diff(s[order]) != 0, True))
+    drawn = weights[:, order]
+    tp = np.cumsum(drawn * y[order], axis=1)[:, last]
+    return tp, np.cumsum(drawn * (1 - y[order]), axis=1)[:, last]
 
 
 def _checked(
@@ -160,20 +215,23 @@ def _counts(y: NDArray[np.int64], s: NDArray[np.float64]) -> tuple[NDArray[np.fl
     return tp, last + 1 - tp, s[order][last]
 
 
-def _weighted_auroc(
+def _auroc_of_resamples(
     y: NDArray[np.int64], s: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """AUROC for each row of weights, float64 (m,); NaN where a row has one class only."""
-    _, group = np.unique(s, return_inverse=True)
-    order = np.argsort(group, kind="stable")
-    starts = np.flatnonzero(np.append(True, np.diff(group[order]) != 0))
-    w, label = weights[:, order], y[order]
-    positive = np.add.reduceat(w * label, starts, axis=1)
-    negative = np.add.reduceat(w * (1 - label), starts, axis=1)
-    below = np.cumsum(negative, axis=1) - negative / 2
-    pairs = positive.sum(axis=1) * negative.sum(axis=1)
-    wins = (positive * below).sum(axis=1)
-    shares: NDArray[np.float64] = np.divide(wins, pairs, out=np.full(len(wins), np.nan), where=pairs > 0)
+    negative = np.flatnonzero(y == 0)
+    negative = negative[np.argsort(s[negative], kind="stable")]
+    below = np.zeros((len(weights), len(negative) + 1))
+    np.cumsum(weights[:, negative], axis=1, out=below[:, 1:])
+    positive, scores = weights[:, y == 1], s[y == 1]
+    # a tie counts half: the mean of the negatives strictly below and of those not above
+    strictly, or_equal = (np.searchsorted(s[negative], scores, side) for side in ("left", "right"))
+    wins = np.einsum("ij,ij->i", positive, below[:, strictly] + below[:, or_equal]) / 2
+    return _shares(wins, positive.sum(axis=1) * below[:, -1])
+
+
+def _shares(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`part` of `whole`, NaN where there is no whole."""
+    shares: NDArray[np.float64] = np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
     return shares
 
 

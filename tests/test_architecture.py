@@ -27,7 +27,7 @@ MAY_ENTER = {
 }
 PACKAGES = {
     "edge_mi": {"numpy"},
-    "edge_mi.train": {"numpy", "torch", "scipy", "safetensors"},
+    "edge_mi.train": {"numpy", "torch", "scipy", "safetensors", "matplotlib"},
     "edge_mi.export": {
         "numpy",
         "onnx",
@@ -114,6 +114,21 @@ def test_scripts_of_other_environments_import_nothing_of_ours() -> None:
 def test_a_planted_import_is_seen(tmp_path: Path, line: str) -> None:
     (tmp_path / "planted.py").write_text(line)
     assert violations("edge_mi", tmp_path / "planted.py") != []
+
+
+def test_only_the_plots_of_the_protocol_name_matplotlib() -> None:
+    """It is slow to load, so it is loaded on use, in one place."""
+    named = [
+        path
+        for room in ROOMS
+        for path in files(room)
+        if any(
+            isinstance(node, ast.Constant) and str(node.value).partition(".")[0] == "matplotlib"
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        )
+        or any(module.partition(".")[0] == "matplotlib" for _, module in imports(path))
+    ]
+    assert named == [ROOT / "train" / "protocol" / "plots.py"]
 
 
 @pytest.mark.parametrize("name", FUNCTIONAL_CORE)

@@ -24,6 +24,15 @@ class SignalTable:
         columns = [store.lead_index(lead) for lead in leads]
         self._codes = torch.from_numpy(np.asarray(store.codes[:, columns]))
 
+    def __len__(self) -> int:
+        """Records in the table."""
+        return len(self._codes)
+
+    @property
+    def leads(self) -> int:
+        """Leads of a record."""
+        return self._codes.shape[1]
+
     @property
     def samples(self) -> int:
         """Samples of a record."""

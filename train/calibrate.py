@@ -7,7 +7,12 @@ from numpy.typing import NDArray
 
 from edge_mi.checkpoint import Calibration, OperatingPoint
 from edge_mi.errors import ConfigError
-from edge_mi.metrics import sensitivity_specificity, threshold_for_sensitivity, threshold_for_specificity
+from edge_mi.metrics import (
+    balanced_threshold,
+    sensitivity_specificity,
+    threshold_for_sensitivity,
+    threshold_for_specificity,
+)
 
 STEPS = 50
 TOLERANCE = 1e-10
@@ -27,20 +32,9 @@ def fit_platt(logits: NDArray[np.floating], labels: NDArray[np.int64], fitted_on
     negatives = len(labels) - positives
     if positives == 0 or negatives == 0:
         raise ConfigError(f"{positives} records with MI and {negatives} without; calibration needs both")
-    aims = np.where(labels == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    aims = smoothed(labels)
     design = np.stack([np.asarray(logits, dtype=np.float64), np.ones(len(labels))], axis=1)
-    beta = np.array([0.0, np.log(positives / negatives)])
-    loss = _loss(design, beta, aims)
-    for _ in range(STEPS):
-        p = sigmoid(design @ beta)
-        hessian = (design * (p * (1 - p))[:, None]).T @ design + RIDGE * np.eye(2)
-        direction = np.linalg.solve(hessian, design.T @ (aims - p))
-        # a step from a flat place may be far too long: half it until the loss falls
-        tries = (beta + direction * 0.5**halvings for halvings in range(HALVINGS))
-        better = next((found for found in tries if _loss(design, found, aims) < loss - TOLERANCE), None)
-        if better is None:
-            break
-        beta, loss = better, _loss(design, better, aims)
+    beta = fit_logistic(design, aims, np.array([0.0, np.log(positives / negatives)]))
     if not beta[0] > 0:
         raise ConfigError(
             "the out-of-fold logits do not rise with the label: the network learned nothing to calibrate"
@@ -52,6 +46,34 @@ def fit_platt(logits: NDArray[np.floating], labels: NDArray[np.int64], fitted_on
         prevalence=positives / len(labels),
         fitted_on=fitted_on,
     )
+
+
+def smoothed(labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Platt's targets float64 (n,): (n1 + 1) / (n1 + 2) for a positive, 1 / (n0 + 2) for a negative."""
+    positives = int(labels.sum())
+    return np.where(labels == 1, (positives + 1) / (positives + 2), 1 / (len(labels) - positives + 2))
+
+
+def fit_logistic(
+    design: NDArray[np.float64],
+    aims: NDArray[np.float64],
+    start: NDArray[np.float64],
+    *,
+    ridge: float = RIDGE,
+) -> NDArray[np.float64]:
+    """Coefficients float64 (k,) of largest likelihood for `aims` (n,), 0..1, given `design` (n, k), by Newton steps."""
+    beta, loss = start, _loss(design, start, aims)
+    for _ in range(STEPS):
+        p = sigmoid(design @ beta)
+        hessian = (design * (p * (1 - p))[:, None]).T @ design + RIDGE * np.eye(len(start))
+        direction = np.linalg.solve(hessian, design.T @ (aims - p))
+        # a step from a flat place may be far too long: half it until the loss falls
+        tries = (beta + direction * 0.5**halvings for halvings in range(HALVINGS))
+        better = next((found for found in tries if _loss(design, found, aims) < loss - TOLERANCE), None)
+        if better is None:
+            break
+        beta, loss = better, _loss(design, better, aims)
+    return beta
 
 
 def probabilities(calibration: Calibration, logits: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -66,12 +88,10 @@ def operating_points(
 
     `balanced` maximises sensitivity + specificity: Youden, "Index for rating diagnostic tests" (1950).
     """
-    candidates = np.unique(p)
-    sums = [sum(sensitivity_specificity(labels, p, float(threshold))) for threshold in candidates]
     thresholds = {
         "sensitivity_90": threshold_for_sensitivity(labels, p, 0.90),
         "specificity_90": threshold_for_specificity(labels, p, 0.90),
-        "balanced": float(candidates[int(np.argmax(sums))]),
+        "balanced": balanced_threshold(labels, p),
     }
     points = []
     for name, threshold in thresholds.items():

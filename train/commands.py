@@ -12,7 +12,7 @@ from typing import Any
 
 from edge_mi import strict
 from edge_mi.checkpoint import Checkpoint
-from edge_mi.errors import ConfigError
+from edge_mi.errors import ConfigError, OutputError
 from edge_mi.files import check_place, write_file
 from edge_mi.netspec import SHIPPED_SIZE, SIZES
 from edge_mi.notice import NOTICE
@@ -27,6 +27,12 @@ from .data.commands import say
 from .data.ptbxl import PtbXl
 from .filters import MODEL_RATE_HZ, design_signal_chain
 from .finish import QuickRun
+from .protocol.config import load_config
+from .protocol.document import write_report
+from .protocol.methods import METHODS
+from .protocol.plots import require_plots
+from .protocol.run import reproduce as run_protocol
+from .protocol.run import store_line
 from .quantised import train_qat
 from .quick import train_quick
 from .splits import parse_folds
@@ -41,7 +47,7 @@ def quick(args: argparse.Namespace, data: Path) -> int:
     plan = QuickRun(folds=folds, test_fold=args.test_fold, seed=args.seed, command=command)
     recipe = Recipe(align=AlignConfig() if args.align else None, student=_student(args))
     design = _design()
-    checkpoint = train_quick(_opened_store(args, data, design), args.run, plan, recipe, design)
+    checkpoint = train_quick(_opened_store(args.run, data, design, args.rate), args.run, plan, recipe, design)
     return _write(checkpoint, args.out or args.run / "model.safetensors", args)
 
 
@@ -60,7 +66,7 @@ def qat(args: argparse.Namespace, data: Path) -> int:
     checkpoint = Checkpoint.load(path)
     default = QatConfig()
     config = replace(default, fit=replace(default.fit, epochs=args.epochs))
-    store_path = _opened_store(args, data, checkpoint.info.signal)
+    store_path = _opened_store(args.run, data, checkpoint.info.signal, args.rate)
     learned = train_qat(checkpoint, store_path, args.run, plan, Recipe(), config)
     return _write(learned, args.out or args.run / "qat.safetensors", args)
 
@@ -90,7 +96,11 @@ def cv(args: argparse.Namespace, data: Path) -> int:
         against=None if args.against is None else SIZES[args.against],
     )
     result = cross_validate(
-        _opened_store(args, data, design), args.run, plan, Recipe(student=_student(args)), design
+        _opened_store(args.run, data, design, args.rate),
+        args.run,
+        plan,
+        Recipe(student=_student(args)),
+        design,
     )
     write_file(args.out, strict.dumps(result).encode())
     rows = [
@@ -110,6 +120,27 @@ def cv(args: argparse.Namespace, data: Path) -> int:
     return 0
 
 
+def reproduce(args: argparse.Namespace, data: Path) -> int:
+    """Compare the methods of a configuration, and write the report of it."""
+    config, text = load_config(args.config)
+    if args.out.exists():
+        raise OutputError(f"{args.out} exists; choose another folder")
+    require_plots()  # what is missing is said before hours of training
+    command = f"edge-mi train reproduce {shlex.quote(args.config.name)}"
+    design = _design()
+    store_path = _opened_store(args.run, data, design, config.data.rate_hz)
+    done = run_protocol(config, store_path, args.run, design)
+    descriptions = {name: METHODS[name].description for name in config.methods}
+    write_report(done.result, done.store, text, args.out, command, done.curve, descriptions=descriptions)
+    rows = [[each.name, str(each.parameters), ", ".join(each.logits)] for each in done.result.methods]
+    print(table(rows, header=["method", "parameters", "regimes"]))
+    print(f"\n{store_line(done.store)}\nwritten: {args.out}")
+    if args.json:
+        methods = [{"name": each.name, "parameters": each.parameters} for each in done.result.methods]
+        print(json.dumps({"schema": 1, "report": str(args.out), "command": command, "methods": methods}))
+    return 0
+
+
 def _student(args: argparse.Namespace) -> StudentConfig:
     return StudentConfig(net=SIZES[args.size])
 
@@ -124,12 +155,12 @@ def _design() -> SignalDesign:
     return design_signal_chain(MODEL_RATE_HZ)
 
 
-def _opened_store(args: argparse.Namespace, data: Path, design: SignalDesign) -> Path:
+def _opened_store(run: Path, data: Path, design: SignalDesign, rate_hz: int) -> Path:
     """A store given as --data, or the one of this data in the run folder, made if it is not there yet."""
     if (data / "manifest.json").is_file():
         return data
-    collection = PtbXl(data, rate_hz=args.rate)
-    path: Path = args.run / store_name(collection, design)
+    collection = PtbXl(data, rate_hz=rate_hz)
+    path = run / store_name(collection, design)
     if path.is_dir():
         print(f"using {path}", file=sys.stderr)
     else:

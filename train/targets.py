@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,11 +44,18 @@ class Targets:
         return float(np.sqrt(negatives / positives)) if positives and negatives else 1.0
 
 
-def make_targets(store: WindowStore, rows: NDArray[np.int64], code_min_records: int) -> Targets:
-    """Targets of all records; the statements are those with `code_min_records` among the training `rows`."""
+def make_targets(
+    store: WindowStore, rows: NDArray[np.int64], code_min_records: int, wanted: Collection[str] = ()
+) -> Targets:
+    """Targets of all records; the statements are those with `code_min_records` among the training `rows`.
+
+    Of statements in `wanted` one record is enough.
+    """
     table = store.records
     counts = table.code_counts(rows)
-    names = tuple(sorted(code for code, count in counts.items() if count >= code_min_records))
+    names = tuple(
+        sorted(code for code, count in counts.items() if count >= code_min_records or code in wanted)
+    )
     ages = store.ages_years
     known = np.isfinite(ages)
     scaled = np.where(known, (ages - AGE_CENTRE_YEARS) / AGE_SCALE_YEARS, 0.0)

@@ -19,7 +19,7 @@ from .data.ptbxl import LEADS
 from .fit import fit, seed_torch
 from .parts import Arrays, Part
 from .splits import Folds
-from .targets import make_targets
+from .targets import Targets, make_targets
 from .task_loss import task_loss
 from .teacher_net import TeacherNet
 
@@ -56,21 +56,33 @@ def train_teacher(
     rows, held_out = store.rows_of(request.train_folds), store.rows_of(request.predict_folds)
     signals = SignalTable(store, LEADS)
     targets = make_targets(store, rows, config.task.code_min_records)
+    net = fit_teacher(config, signals, targets, rows, request.seed, snapshot)
+    logits = np.full(len(store), np.nan, dtype=np.float32)
+    logits[held_out] = _in_batches(held_out, lambda batch: net(signals.records_mv(batch))["mi"])
+    embedding = np.full((len(store), config.embedding), np.nan, dtype=np.float32)
+    embedding[rows] = _in_batches(rows, lambda batch: net.embed(signals.records_mv(batch)))
+    return {"logits": logits, "embedding": embedding}
+
+
+def fit_teacher(
+    config: TeacherConfig,
+    signals: SignalTable,
+    targets: Targets,
+    rows: NDArray[np.int64],
+    seed: int,
+    snapshot: Path,
+) -> TeacherNet:
+    """A teacher trained on the records `rows` of twelve-lead `signals`, in eval mode."""
     weight = targets.positive_weight(rows)
-    seed = request.seed + SEED_OFFSET
-    seed_torch(seed)
+    seed_torch(seed + SEED_OFFSET)
     net = TeacherNet(config, len(LEADS), targets.side_heads())
 
     def loss_of(batch: torch.Tensor) -> torch.Tensor:
         outputs = net(signals.augmented_mv(batch, config.augment))
         return task_loss(outputs, targets, batch, config.task, positive_weight=weight)
 
-    fit(net, rows, loss_of, config.fit, seed=seed, snapshot=snapshot)
-    logits = np.full(len(store), np.nan, dtype=np.float32)
-    logits[held_out] = _in_batches(held_out, lambda batch: net(signals.records_mv(batch))["mi"])
-    embedding = np.full((len(store), config.embedding), np.nan, dtype=np.float32)
-    embedding[rows] = _in_batches(rows, lambda batch: net.embed(signals.records_mv(batch)))
-    return {"logits": logits, "embedding": embedding}
+    fit(net, rows, loss_of, config.fit, seed=seed + SEED_OFFSET, snapshot=snapshot)
+    return net
 
 
 def merge_out_of_fold(predictions: list[list[NDArray[np.float32]]]) -> NDArray[np.float32]:

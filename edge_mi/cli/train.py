@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from edge_mi.cli.data_build import DATA_VARIABLE, DEFAULT_DATA, data_folder
 from edge_mi.netspec import SHIPPED_SIZE, SIZES
 from edge_mi.optional import require
+
+_DATA_HELP: Final = (
+    f"folder of PTB-XL, or a window store (default: ptbxl in ${DATA_VARIABLE} or in {DEFAULT_DATA})"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +53,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     cv.add_argument(
         "--align", action=argparse.BooleanOptionalAction, default=False, help="measure alignment as well"
     )
+    reproduce = verbs.add_parser(
+        "reproduce",
+        help="compare alignment with its rivals: configuration to table and plots (goes on after a kill)",
+    )
+    reproduce.add_argument(
+        "config", type=Path, metavar="CONFIG", help="TOML file, such as examples/reproduce.toml"
+    )
+    reproduce.add_argument("--data", type=Path, metavar="DIR", help=_DATA_HELP)
+    reproduce.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to make")
+    reproduce.add_argument(
+        "--run",
+        type=Path,
+        default=Path("runs/reproduce"),
+        metavar="DIR",
+        help="finished parts (default: runs/reproduce)",
+    )
+    reproduce.add_argument("--json", action="store_true", help="one JSON document as the last line")
 
 
 def _add_size(parser: argparse.ArgumentParser) -> None:
@@ -80,10 +101,7 @@ def _add_run(parser: argparse.ArgumentParser, out: str) -> None:
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--data", type=Path, metavar="DIR",
-        help=f"folder of PTB-XL, or a window store (default: ptbxl in ${DATA_VARIABLE} or in {DEFAULT_DATA})",
-    )  # fmt: skip
+    parser.add_argument("--data", type=Path, metavar="DIR", help=_DATA_HELP)
     parser.add_argument(
         "--rate", type=int, choices=(100, 500), default=100, help="records to read, Hz (default: 100)"
     )
@@ -93,5 +111,10 @@ def run(args: argparse.Namespace) -> int:
     for module in ("torch", "scipy", "safetensors"):
         require(module, extra="train")
     commands: Any = import_module("edge_mi.train.commands")
-    verbs = {"quick": commands.quick, "qat": commands.qat, "cv": commands.cv}
+    verbs = {
+        "quick": commands.quick,
+        "qat": commands.qat,
+        "cv": commands.cv,
+        "reproduce": commands.reproduce,
+    }
     return int(verbs[args.verb](args, args.data or data_folder("ptbxl")))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -55,6 +57,39 @@ def test_thresholds_keep_what_they_promise(rows: list[tuple[int, int]], wanted: 
 def test_weights_count_as_copies() -> None:
     y, s, w = [0, 1, 1, 0], [0.1, 0.4, 0.2, 0.3], [1, 2, 3, 4]
     assert metrics.auroc(y, s, w) == pytest.approx(metrics.auroc(np.repeat(y, w), np.repeat(s, w)))
+
+
+@given(labelled, st.sampled_from([0.5, 0.9]), st.randoms(use_true_random=False))
+def test_a_row_of_weights_is_that_many_copies_of_each_record(
+    rows: list[tuple[int, int]], specificity: float, random: Random
+) -> None:
+    y, s = split(rows)
+    weights = np.array([[random.randint(0, 3) for _ in rows] for _ in range(3)], dtype=float)
+    found = (
+        metrics.auroc_of_resamples(y, s, weights),
+        metrics.auprc_of_resamples(y, s, weights),
+        metrics.sensitivity_of_resamples(y, s, weights, specificity),
+    )
+    for i, w in enumerate(weights.astype(int)):
+        copies = np.repeat(y, w), np.repeat(s, w)
+        if len(set(copies[0])) < 2:
+            assert np.isnan([values[i] for values in found]).all()
+            continue
+        plain = (
+            metrics.auroc(*copies),
+            metrics.auprc(*copies),
+            metrics.sensitivity_at_specificity(*copies, specificity),
+        )
+        assert [values[i] for values in found] == pytest.approx(plain)
+
+
+@given(labelled)
+def test_the_balanced_threshold_is_the_lowest_of_the_best(rows: list[tuple[int, int]]) -> None:
+    y, s = split(rows)
+    sums = {t: sum(metrics.sensitivity_specificity(y, s, t)) for t in np.unique(s)}
+    assert metrics.balanced_threshold(y, s) == min(
+        t for t, value in sums.items() if value == max(sums.values())
+    )
 
 
 def test_patients_are_drawn_with_all_their_records() -> None:

@@ -29,5 +29,5 @@ class PairwiseSigmoidLoss(nn.Module):
         logits = self.log_scale.exp() * F.normalize(u, dim=1) @ F.normalize(v, dim=1).T
         if self.bias is not None:
             logits = logits + self.bias
-        signs = 2 * torch.eye(len(u)) - 1
+        signs = 2 * torch.eye(len(u), device=u.device) - 1
         return -F.logsigmoid(signs * logits).sum() / len(u)

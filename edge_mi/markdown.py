@@ -1,4 +1,4 @@
-"""Tables and intervals as the documents show them."""
+"""Tables and intervals in Markdown, as documents and reports show them."""
 
 from __future__ import annotations
 

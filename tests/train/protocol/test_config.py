@@ -1,0 +1,71 @@
+"""A configuration says what it does not know, and the ones that ship can be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from edge_mi.train.data.ptbxl import LABEL_RULE
+from edge_mi.train.protocol.config import ProtocolConfig, load_config, parse_config
+from edge_mi.train.protocol.methods import METHODS
+
+from edge_mi.errors import ConfigError
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+
+
+def test_nothing_given_is_the_default() -> None:
+    assert parse_config("") == ProtocolConfig()
+
+
+def test_one_key_of_a_section_leaves_the_others() -> None:
+    config = parse_config("[finetune]\nfit.epochs = 3\n")
+    assert config.finetune.fit.epochs == 3
+    assert config.finetune.fit.ema_decay == ProtocolConfig().finetune.fit.ema_decay
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sedes = [0]", "unknown key sedes"),
+        ("[pretrain]\nfit.epoch = 2", "unknown key pretrain.fit.epoch"),
+        ("seeds = 3", "seeds: expected an array, found 3"),
+        ('methods = ["selfmis", "clip"]', "method 'clip'; choose among scratch, selfmis"),
+        ('methods = ["selfmis", "selfmis"]', "methods names one twice"),
+        ('network = "resnet"', "network 'resnet'; choose among patchnet-15k"),
+        ('regimes = ["probe_5"]', "expected one of probe_1, probe_10, probe_100, finetune"),
+        ("groups = [[1, 2, 3], [9, 10]]", "fold 10 is kept"),
+        ("groups = [[1, 2], [2, 3]]", "without a fold in common"),
+        ("groups = [[1, 2], [3]]", "at least two folds to train on"),
+        ("seeds = []", "seeds is empty"),
+        ("[finetune]\nfit.epochs = 0", "finetune.fit: at least 1 epoch"),
+        ('[curve]\nmethods = ["response"]', "method 'response' has no learning curve"),
+        ('[curve]\nmethods = ["scratch"]\nfractions = [0.0]', "fractions lie in"),
+        ("ridge = 0", "ridge is positive"),
+        ("ridge = ", "not TOML"),
+    ],
+)
+def test_a_mistake_is_named_with_its_file(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "wrong.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert message in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"nowhere.toml cannot be read"):
+        load_config(Path("nowhere.toml"))
+
+
+def test_the_table_that_ships_has_every_method_and_the_rule_of_the_loader() -> None:
+    config, text = load_config(EXAMPLES / "reproduce.toml")
+    assert config.methods == tuple(METHODS)
+    assert config.data.label_rule == LABEL_RULE
+    assert text == (EXAMPLES / "reproduce.toml").read_text()
+
+
+def test_the_quick_example_trains_two_methods_once() -> None:
+    config, _ = load_config(EXAMPLES / "reproduce-quick.toml")
+    assert (config.methods, config.seeds) == (("scratch", "selfmis"), (0,))

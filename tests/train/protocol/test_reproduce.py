@@ -1,0 +1,271 @@
+"""From a configuration to results: every method answers, none sees what it is asked, a kill costs nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from edge_mi.train import parts
+from edge_mi.train.config import AugmentConfig, FitConfig, TaskConfig, TeacherConfig
+from edge_mi.train.data.ptbxl import LEADS
+from edge_mi.train.protocol import finetune, generative, pretrain
+from edge_mi.train.protocol.config import CurveSection, FinetuneSection, PretrainSection, ProtocolConfig
+from edge_mi.train.protocol.document import read_report
+from edge_mi.train.protocol.methods import METHODS
+from edge_mi.train.protocol.result import OUTPUTS, REGIMES, MethodResult, ProtocolResult
+from edge_mi.train.protocol.run import Reproduction, reproduce
+
+from edge_mi.cli.main import main
+from edge_mi.errors import ConfigError, StoreError
+from edge_mi.files import write_file
+from edge_mi.metrics import auroc
+from edge_mi.signal_design import SignalDesign
+from edge_mi.store import StoredRecord, WindowStore, write_store
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+GROUPS = ((1, 2, 3, 4), (5, 6, 7, 8, 9))
+AUGMENT = AugmentConfig(crop_samples=280)
+TASK = TaskConfig(code_min_records=10)
+FIT = FitConfig(epochs=2, batch=24, learning_rate=5e-3)
+CONFIG = ProtocolConfig(
+    network="patchnet-15k",
+    groups=GROUPS,
+    seeds=(3,),
+    teacher=TeacherConfig(
+        layers=((16, 5, 6), (8, 2, 8)), embedding=8, ensemble=1, fit=FIT, augment=AUGMENT,
+        task=replace(TASK, distil=0.0),
+    ),
+    pretrain=PretrainSection(fit=FIT, augment=AUGMENT, projection=4),
+    finetune=FinetuneSection(fit=FIT, augment=AUGMENT, task=TASK),
+)  # fmt: skip
+FEW = replace(CONFIG, methods=("selfmis", "response"), regimes=("probe_10", "finetune"))
+
+
+def run(store: Path, folder: Path, config: ProtocolConfig, design: SignalDesign) -> Reproduction:
+    return reproduce(config, store, folder, design, workers=1, resamples=20)
+
+
+@pytest.fixture(scope="module")
+def result(toy_store: Path, design: SignalDesign, tmp_path_factory: pytest.TempPathFactory) -> ProtocolResult:
+    parts.prepare_torch()
+    return run(toy_store, tmp_path_factory.mktemp("whole"), CONFIG, design).result
+
+
+def arrays(result: ProtocolResult) -> list[np.ndarray]:
+    found = [result.teacher, *result.teacher_logits]
+    for method in result.methods:
+        found += [array for regime in method.logits.values() for array in regime]
+        found += method.features
+    return found
+
+
+def by_name(result: ProtocolResult) -> dict[str, MethodResult]:
+    return {method.name: method for method in result.methods}
+
+
+def rewritten(
+    source: WindowStore, path: Path, design: SignalDesign, change: Callable[[StoredRecord], StoredRecord],
+    signals: Callable[[StoredRecord, np.ndarray], np.ndarray] = lambda record, codes: codes,
+) -> Path:  # fmt: skip
+    write_store(
+        path,
+        design=design,
+        source=source.manifest.source,
+        leads=LEADS,
+        records=[change(record) for record in source.records],
+        signals_mv=[
+            signals(record, codes) / 4096 for record, codes in zip(source.records, source.codes, strict=True)
+        ],
+        samples_per_record=source.manifest.samples_per_record,
+    )
+    return path
+
+
+def test_every_method_answers_for_every_record_in_every_regime_that_it_has(result: ProtocolResult) -> None:
+    assert [method.name for method in result.methods] == list(METHODS)
+    for method in result.methods:
+        probed = METHODS[method.name].probed
+        assert tuple(method.logits) == (REGIMES if probed else ("finetune",))
+        for logits in method.logits.values():
+            assert [each.shape for each in logits] == [(108, len(OUTPUTS))]
+            assert np.isfinite(logits[0][:, 0]).all()
+            # the toy has no other type, so nobody could learn one
+            assert np.isnan(np.delete(logits[0], [0, OUTPUTS.index("IMI")], axis=1)).all()
+
+
+def test_features_are_of_every_record_and_of_pretrained_encoders_only(result: ProtocolResult) -> None:
+    shapes = {name: [each.shape for each in method.features] for name, method in by_name(result).items()}
+    without = {"scratch", "response", "lead-masking", "age-sex"}
+    assert {name for name, found in shapes.items() if not found} == without
+    assert shapes["selfmis"] == [(2, 108, 28)]
+    assert shapes["generative"] == [(2, 108, 8)]
+    assert result.teacher.shape == (2, 108, 8)
+    assert np.isfinite(result.teacher).all()
+
+
+def test_a_network_is_as_large_as_its_weights(result: ProtocolResult) -> None:
+    sizes = {name: method.parameters for name, method in by_name(result).items()}
+    assert sizes["scratch"] == sizes["selfmis"] == 15_061 + 9 * 29
+    assert sizes["lead-masking"] == sizes["scratch"] + 11 * 15 * 12
+    assert sizes["age-sex"] == 50
+
+
+def test_methods_differ(result: ProtocolResult) -> None:
+    tuned = [method.logits["finetune"][0][:, 0].tobytes() for method in result.methods]
+    assert len(set(tuned)) == len(METHODS)
+
+
+def test_what_a_split_holds_out_decides_nothing_about_its_answers(
+    toy_store: Path, design: SignalDesign, result: ProtocolResult, tmp_path: Path
+) -> None:
+    """Labels and the eleven other leads of the first group are made up: only lead I, age and sex are asked."""
+
+    def lie(record: StoredRecord) -> StoredRecord:
+        if record.fold not in GROUPS[0]:
+            return record
+        return replace(record, mi=not record.mi, norm=False, codes={"PMI": 100.0})
+
+    def noise(record: StoredRecord, codes: np.ndarray) -> np.ndarray:
+        if record.fold not in GROUPS[0]:
+            return codes
+        made_up = np.random.default_rng(1).normal(scale=2000, size=codes.shape)
+        return np.concatenate([codes[:1], made_up[1:]])
+
+    changed = rewritten(WindowStore.open(toy_store), tmp_path / "store", design, lie, noise)
+    other = run(changed, tmp_path / "run", CONFIG, design).result
+    store = WindowStore.open(toy_store)
+    asked, rest = store.rows_of(GROUPS[0]), store.rows_of(GROUPS[1])
+    for mine, theirs in zip(result.methods, other.methods, strict=True):
+        for regime in mine.logits:
+            assert np.array_equal(
+                mine.logits[regime][0][asked], theirs.logits[regime][0][asked], equal_nan=True
+            )
+        for a, b in zip(mine.features, theirs.features, strict=True):
+            assert np.array_equal(a[0], b[0])
+        # the other split did learn from them
+        assert not np.array_equal(mine.logits["finetune"][0][rest, 0], theirs.logits["finetune"][0][rest, 0])
+    assert np.array_equal(result.teacher[0][rest], other.teacher[0][rest])
+
+
+def test_every_method_takes_the_same_steps_on_the_same_views(
+    toy_store: Path, design: SignalDesign, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: dict[str, set[Any]] = {}
+    for module in (pretrain, generative, finetune):
+        fit = module.fit
+
+        def counted(net: Any, rows: Any, loss: Any, config: Any, *, _of: str = module.__name__, _fit: Any = fit,
+                    **more: Any) -> None:  # fmt: skip
+            taken.setdefault(_of.rpartition(".")[2], set()).add((config, len(rows), more["seed"]))
+            _fit(net, rows, loss, config, **more)
+
+        monkeypatch.setattr(module, "fit", counted)
+    run(toy_store, tmp_path, CONFIG, design)
+    rows = {len(WindowStore.open(toy_store).rows_of(group)) for group in GROUPS}
+    for stage, seed in (("pretrain", 503), ("generative", 903), ("finetune", 703)):
+        assert taken[stage] == {(FIT, count, seed) for count in rows}
+
+
+@pytest.mark.parametrize("stored", [1, 6, 10])
+def test_a_killed_run_goes_on_to_the_same_bytes(
+    toy_store: Path, design: SignalDesign, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stored: int
+) -> None:
+    """Killed among the teachers, in pre-training, and among probes and fine-tuning."""
+    whole = arrays(run(toy_store, tmp_path / "whole", FEW, design).result)
+    written = []
+
+    def write_or_die(path: Path, content: bytes) -> None:
+        if len(written) == stored:
+            raise KeyboardInterrupt
+        written.append(path.name)
+        write_file(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(parts, "write_file", write_or_die)
+        with pytest.raises(KeyboardInterrupt):
+            run(toy_store, tmp_path / "run", FEW, design)
+    assert len(list((tmp_path / "run" / "parts").glob("*.npz"))) == stored
+    again = arrays(run(toy_store, tmp_path / "run", FEW, design).result)
+    assert [a.tobytes() for a in again] == [a.tobytes() for a in whole]
+
+
+def test_the_curve_ends_where_the_table_stands(toy_store: Path, design: SignalDesign, tmp_path: Path) -> None:
+    curve = CurveSection(fractions=(1.0, 0.5), methods=("scratch", "selfmis"), seeds=(3,))
+    config = replace(CONFIG, methods=("scratch", "selfmis"), regimes=("finetune",), curve=curve)
+    done = run(toy_store, tmp_path, config, design)
+    points = {(point.method, point.fraction): point for point in done.curve}
+    assert list(points) == [("scratch", 0.5), ("selfmis", 0.5), ("scratch", 1.0), ("selfmis", 1.0)]
+    labels = done.store.labels
+    for name, method in by_name(done.result).items():
+        scores = method.logits["finetune"][0][:, 0]
+        assert points[name, 1.0].value == pytest.approx(auroc(labels, scores))
+    assert points["scratch", 0.5].records == points["scratch", 1.0].records / 2 == 27
+    assert points["scratch", 0.5].value != points["scratch", 1.0].value
+
+
+def test_a_store_under_another_rule_is_refused(toy_store: Path, design: SignalDesign, tmp_path: Path) -> None:
+    config = replace(CONFIG, data=replace(CONFIG.data, label_rule="likelihood of 100"))
+    with pytest.raises(ConfigError, match="'likelihood of 100', the store was made with 'by hand'"):
+        run(toy_store, tmp_path, config, design)
+
+
+def test_folds_of_one_class_are_refused_before_anything_is_trained(
+    toy_store: Path, design: SignalDesign, tmp_path: Path
+) -> None:
+    def healthy(record: StoredRecord) -> StoredRecord:
+        return replace(record, mi=record.mi and record.fold not in GROUPS[0])
+
+    changed = rewritten(WindowStore.open(toy_store), tmp_path / "store", design, healthy)
+    with pytest.raises(StoreError, match="folds 1, 2, 3, 4: all 48 records are of one class"):
+        run(changed, tmp_path / "run", CONFIG, design)
+    assert list((tmp_path / "run" / "parts").iterdir()) == []
+
+
+def test_the_command_goes_from_a_file_to_a_report(
+    toy_store: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # the plots have tests of their own
+    monkeypatch.setattr("edge_mi.train.commands.require_plots", lambda: None)
+    monkeypatch.setattr("edge_mi.train.protocol.document.require_plots", lambda: None)
+    monkeypatch.setattr("edge_mi.train.protocol.document.plots", lambda report: {})
+    text = (EXAMPLES / "reproduce-quick.toml").read_text()
+    small = "layers = [[16, 5, 6], [8, 2, 8]]\nembedding = 8\n"
+    config = tmp_path / "quick.toml"
+    config.write_text(
+        text.replace("[teacher]\n", f"[teacher]\n{small}") + '\n[curve]\nmethods = ["scratch"]\n'
+    )
+    words = ["--data", str(toy_store), "--run", str(tmp_path / "run"), "--out", str(tmp_path / "out")]
+    assert main(["train", "reproduce", str(config), *words, "--json"]) == 0
+    report = read_report(tmp_path / "out")
+    assert [(method.name, method.description != "") for method in report.methods] == [
+        ("scratch", True),
+        ("selfmis", True),
+    ]
+    assert (report.ran_on.records, report.configuration) == (108, config.read_text())
+    assert report.command == "edge-mi train reproduce quick.toml"
+    assert [point.fraction for point in report.curve] == [0.1, 0.25, 0.5, 1.0]
+    assert (
+        (tmp_path / "out" / "table.md")
+        .read_text()
+        .startswith("Ran on toy 1, all: 108 records of 54 patients")
+    )
+    output = capsys.readouterr().out
+    assert "toy 1, all; 108 records of 54 patients, 36 with infarction; by hand" in output
+    assert [each["name"] for each in json.loads(output.splitlines()[-1])["methods"]] == ["scratch", "selfmis"]
+
+
+def test_a_report_that_is_there_is_not_replaced(
+    toy_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--data", str(toy_store), "--run", str(tmp_path / "run"), "--out", str(tmp_path)]
+    assert main(["train", "reproduce", str(EXAMPLES / "reproduce-quick.toml"), *words]) == 2
+    assert capsys.readouterr().err == f"edge-mi: {tmp_path} exists; choose another folder\n"
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,249 @@
+"""All methods on the same splits, each as parts of one run, so that a kill costs the parts in progress only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_mi.store import WindowStore
+
+from ..config import FitConfig, Recipe
+from ..crossfit import Split, inner_splits, soft_labels, train_teachers
+from ..data.ptbxl import LEADS
+from ..parts import Arrays, Part, RunFolder
+from ..splits import without
+from ..targets import make_targets
+from ..teacher_net import TeacherNet
+from .config import ProtocolConfig
+from .encoders import ENCODERS, count_parameters
+from .finetune import FinetuneRequest, finetune_part
+from .generative import GenerativeRequest, Generator, generative_part
+from .methods import METHODS, Method
+from .outputs import Subset
+from .pretrain import FEATURES, PretrainRequest, pretrain_part
+from .probe import ProbeRequest, probe_part
+from .result import OUTPUTS, MethodResult, ProtocolResult, Regime
+from .teachers import CeilingRequest, ceiling_part
+
+Scores = NDArray[np.float32]
+
+
+class Bench:
+    """The splits of a configuration on one store; a part is computed when it is first asked for, and then kept.
+
+    `result` asks for the parts of all methods stage by stage, so that the workers are busy to the end of each.
+    """
+
+    def __init__(self, run: RunFolder, config: ProtocolConfig) -> None:
+        self.run, self.config = run, config
+        folds = tuple(sorted(fold for group in config.groups for fold in group))
+        self.splits: tuple[Split, ...] = tuple((without(folds, group), group) for group in config.groups)
+        self._kept: dict[str, Arrays] = {}
+
+    def result(self) -> ProtocolResult:
+        """Every method of the configuration, and the teachers."""
+        names, seeds = self.config.methods, self.config.seeds
+        ceilings = self._ceilings(seeds)
+        if any(METHODS[name].response for name in names):
+            self.soft  # noqa: B018  beside the other teachers
+        self._results([p for name in names for p in self._first_stage(name, seeds)], "pre-training")
+        self._results([p for name in names for p in self._second_stage(name)], "probes and fine-tuning")
+        return ProtocolResult(
+            groups=self.config.groups,
+            seeds=seeds,
+            methods=tuple(self._method(name) for name in names),
+            teacher=np.stack([part["embedding"] for part in ceilings[: len(self.splits)]]),
+            teacher_logits=self._pool([part["logits"] for part in ceilings]),
+        )
+
+    def finetuned(self, name: str, seeds: Sequence[int], fraction: float = 1.0) -> tuple[Scores, ...]:
+        """Logits (records, OUTPUTS) of a network for each seed, trained on a fraction of the patients.
+
+        The teacher and the pre-training have the same patients, and the number of steps is that of all of them.
+        """
+        results = self._results(self._finetune_parts(name, seeds, fraction), f"{name}, {fraction:.0%}")
+        return self._pool([part["logits"] for part in results])
+
+    @cached_property
+    def soft(self) -> list[Scores]:
+        """For each split the logits (records,) of inner teachers that did not see the record."""
+        inner = [inner_splits(train) for train, _ in self.splits]
+        recipe = Recipe(teacher=self.config.teacher)
+        trained = train_teachers(self.run, recipe, [s for group in inner for s in group], "inner teachers")
+        labels = []
+        for group in inner:
+            labels.append(soft_labels(trained[: len(group)]))
+            trained = trained[len(group) :]
+        return labels
+
+    def _method(self, name: str) -> MethodResult:
+        config, method = self.config, METHODS[name]
+        logits: dict[Regime, tuple[Scores, ...]] = {}
+        if method.probed:
+            probes = self._results(self._probe_parts(name), f"{name}, probes")
+            logits = {
+                regime: self._pool([part[regime] for part in probes]) for regime in self._probe_regimes(name)
+            }
+        if "finetune" in config.regimes:
+            if method.kind == "network":
+                logits["finetune"] = self.finetuned(name, config.seeds)
+            elif method.kind == "generative":
+                parts = self._results(self._first_stage(name, config.seeds), name)
+                logits["finetune"] = self._pool([part["logits"] for part in parts])
+            else:
+                logits["finetune"] = logits["probe_100"]
+        trained = method.pretraining is not None or method.kind == "generative"
+        return MethodResult(
+            name=name,
+            parameters=_parameters(config, method),
+            logits={regime: logits[regime] for regime in config.regimes if regime in logits},
+            features=self._by_seed(self._features(name)) if trained else (),
+        )
+
+    def _first_stage(self, name: str, seeds: Sequence[int], fraction: float = 1.0) -> list[Part]:
+        """What a method trains before fine-tuning and probes, one part for each of the jobs; maybe nothing."""
+        config, method = self.config, METHODS[name]
+        if method.kind == "age-sex" or not method.probed:
+            return []
+        section = replace(config.pretrain, fit=_same_steps(config.pretrain.fit, fraction))
+        teachers = self._ceilings(seeds[:1] if fraction < 1 else config.seeds, fraction)
+        parts = []
+        for seed, g in self._jobs(seeds):
+            train, test = self.splits[g]
+            subset = Subset(folds=train, fraction=fraction)
+            if method.kind == "generative":
+                parts.append(
+                    generative_part(
+                        GenerativeRequest(
+                            network=config.network, config=section, teacher=config.teacher, train=subset,
+                            predict_folds=test, seed=seed,
+                        ),
+                        teachers[g],
+                    )
+                )  # fmt: skip
+                continue
+            request = PretrainRequest(
+                network=config.network, objective=method.pretraining, config=section, train=subset, seed=seed
+            )
+            parts.append(pretrain_part(request, teachers[g]["embedding"]))
+        return parts
+
+    def _second_stage(self, name: str) -> list[Part]:
+        """What a method trains after that: its probes and its fine-tuning."""
+        parts = self._probe_parts(name) if METHODS[name].probed else []
+        if METHODS[name].kind == "network" and "finetune" in self.config.regimes:
+            parts += self._finetune_parts(name, self.config.seeds)
+        return parts
+
+    def _finetune_parts(self, name: str, seeds: Sequence[int], fraction: float = 1.0) -> list[Part]:
+        config, method = self.config, METHODS[name]
+        section = replace(config.finetune, fit=_same_steps(config.finetune.fit, fraction))
+        jobs = self._jobs(seeds)
+        states: Sequence[Arrays | None] = [None] * len(jobs)
+        if method.pretraining is not None:
+            trained = self._results(self._first_stage(name, seeds, fraction), f"{name}, pre-training")
+            states = [{key: array for key, array in part.items() if key != FEATURES} for part in trained]
+        parts = []
+        for (seed, g), state in zip(jobs, states, strict=True):
+            train, test = self.splits[g]
+            request = FinetuneRequest(
+                network=config.network, config=section, train=Subset(folds=train, fraction=fraction),
+                predict_folds=test, seed=seed, lead_masking=method.lead_masking,
+            )  # fmt: skip
+            parts.append(finetune_part(name, request, state, self.soft[g] if method.response else None))
+        return parts
+
+    def _probe_parts(self, name: str) -> list[Part]:
+        regimes = self._probe_regimes(name)
+        if not regimes:
+            return []
+        parts = []
+        for (seed, g), features in zip(self._jobs(self.config.seeds), self._features(name), strict=True):
+            train, test = self.splits[g]
+            request = ProbeRequest(
+                regimes=regimes, ridge=self.config.ridge, train_folds=train, predict_folds=test, seed=seed
+            )
+            parts.append(probe_part(name, request, features))
+        return parts
+
+    def _features(self, name: str) -> list[Scores]:
+        """Features (records, dim) that a method's probes have, one array for each of the jobs."""
+        seeds = self.config.seeds
+        if METHODS[name].kind == "age-sex":
+            return [person_features(self.run.store)] * len(self._jobs(seeds))
+        return [part[FEATURES] for part in self._results(self._first_stage(name, seeds), name)]
+
+    def _probe_regimes(self, name: str) -> tuple[Regime, ...]:
+        regimes: tuple[Regime, ...] = tuple(r for r in self.config.regimes if r != "finetune")
+        if METHODS[name].kind == "age-sex" and "probe_100" not in regimes:
+            return (*regimes, "probe_100")  # which stands for its fine-tuning
+        return regimes
+
+    def _ceilings(self, seeds: Sequence[int], fraction: float = 1.0) -> list[Arrays]:
+        """Results of the teachers; the first of each split is the aim of every alignment."""
+        teacher = self.config.teacher
+        config = replace(teacher, fit=_same_steps(teacher.fit, fraction))
+        parts = []
+        for seed, g in self._jobs(seeds):
+            train, test = self.splits[g]
+            subset = Subset(folds=train, fraction=fraction)
+            parts.append(
+                ceiling_part(CeilingRequest(config=config, train=subset, predict_folds=test, seed=seed))
+            )
+        return self._results(parts, "12-lead teachers")
+
+    def _results(self, parts: Sequence[Part], label: str) -> list[Arrays]:
+        keys = [part.key(self.run.store.digest) for part in parts]
+        new = {key: part for key, part in zip(keys, parts, strict=True) if key not in self._kept}
+        if new:
+            found = self.run.compute(list(new.values()), label)
+            self._kept.update(zip(new, found, strict=True))
+        return [self._kept[key] for key in keys]
+
+    def _jobs(self, seeds: Sequence[int]) -> list[tuple[int, int]]:
+        """Seed and index of the split, in the order of every list of parts."""
+        return [(seed, g) for seed in seeds for g in range(len(self.splits))]
+
+    def _by_seed(self, arrays: Sequence[Scores]) -> tuple[Scores, ...]:
+        """One array (groups, records, dim) a seed."""
+        count = len(self.splits)
+        return tuple(np.stack(arrays[i : i + count]) for i in range(0, len(arrays), count))
+
+    def _pool(self, logits: Sequence[Scores]) -> tuple[Scores, ...]:
+        """One array (records, OUTPUTS) a seed: each group's rows from the network that did not see them."""
+        count, pooled = len(self.splits), []
+        for start in range(0, len(logits), count):
+            merged = np.full((len(self.run.store), len(OUTPUTS)), np.nan, dtype=np.float32)
+            for (_, test), each in zip(self.splits, logits[start : start + count], strict=True):
+                rows = self.run.store.rows_of(test)
+                merged[rows] = each[rows]
+            pooled.append(merged)
+        return tuple(pooled)
+
+
+def person_features(store: WindowStore) -> Scores:
+    """Age and sex, each with whether it is known, float32 (records, 4)."""
+    person = make_targets(store, np.empty(0, dtype=np.int64), 1)
+    columns = (person.age, person.age_known, person.female, person.sex_known)
+    return np.stack([column.numpy() for column in columns], axis=1)
+
+
+def _same_steps(fit: FitConfig, fraction: float) -> FitConfig:
+    """As many steps on a fraction of the records as on all: a curve over records, not over steps."""
+    return fit if fraction == 1 else replace(fit, epochs=round(fit.epochs / fraction))
+
+
+def _parameters(config: ProtocolConfig, method: Method) -> int:
+    """Weights and biases that a method needs to answer for a record."""
+    if method.kind == "age-sex":
+        return len(OUTPUTS) * (4 + 1)
+    encoder = ENCODERS[config.network](len(LEADS) if method.lead_masking else 1)
+    if method.kind == "network":
+        return count_parameters(encoder) + len(OUTPUTS) * (encoder.features + 1)
+    teacher = TeacherNet(config.teacher, len(LEADS), {})
+    own = count_parameters(Generator(encoder), teacher.stack, teacher.hidden)
+    return own + len(OUTPUTS) * (config.teacher.embedding + 1)

@@ -1,0 +1,179 @@
+"""A reproduction as a TOML file: data, network, budget and methods; what is not given has the default here.
+
+An unknown key is an error that names it. Every method has the encoder, the steps of pre-training and the
+fine-tuning of the same sections, so that the file cannot favour one.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from edge_mi import strict
+from edge_mi.errors import ConfigError
+
+from ..config import AugmentConfig, FitConfig, TaskConfig, TeacherConfig
+from ..splits import CROSS_VALIDATION_GROUPS, Folds, check_folds
+from .encoders import ENCODERS
+from .methods import METHODS
+from .result import REGIMES, Regime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSection:
+    """rate_hz: which of the source's files to read. label_rule: the sentence that the store must state, or empty."""
+
+    rate_hz: Literal[100, 500] = 100
+    label_rule: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PretrainSection:
+    """Budget and settings of pre-training.
+
+    projection, scale, bias: dimension of the space of alignment, and starting values of its losses.
+    masked_share, patch_samples: how much of lead I masked reconstruction hides, and in what pieces.
+    """
+
+    fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=20, batch=128))
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    dropout: float = 0.3
+    projection: int = 64
+    scale: float = 1 / 0.07
+    bias: float = -10.0
+    masked_share: float = 0.5
+    patch_samples: int = 40
+
+    def __post_init__(self) -> None:
+        if not 0 < self.masked_share < 1 or self.patch_samples < 1:
+            raise ValueError(
+                f"masked_share lies in (0, 1) and patch_samples is at least 1, found {self.masked_share} and "
+                f"{self.patch_samples}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinetuneSection:
+    """Budget and settings of fine-tuning; the nine types have the weight of the other statements, task.codes.
+
+    lead_i_only: share of the views in which lead masking leaves lead I alone.
+    """
+
+    fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=18, ema_decay=0.99))
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    dropout: float = 0.3
+    task: TaskConfig = field(default_factory=TaskConfig)
+    lead_i_only: float = 0.6
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.lead_i_only <= 1:
+            raise ValueError(f"lead_i_only is a share, found {self.lead_i_only}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurveSection:
+    """Learning curve over records: fractions of the training patients; no methods, no curve."""
+
+    fractions: tuple[float, ...] = (0.1, 0.25, 0.5, 1.0)
+    methods: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = (0,)
+
+    def __post_init__(self) -> None:
+        if any(not 0 < fraction <= 1 for fraction in self.fractions):
+            raise ValueError(f"fractions lie in (0, 1], found {self.fractions}")
+        if self.methods and not (self.fractions and self.seeds):
+            raise ValueError("a curve needs fractions and seeds")
+        _check_methods(self.methods)
+        for name in self.methods:
+            if not METHODS[name].scales:
+                able = ", ".join(other for other, method in METHODS.items() if method.scales)
+                raise ValueError(f"method {name!r} has no learning curve; choose among {able}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtocolConfig:
+    """Everything that decides a table, apart from the data.
+
+    groups: held-out folds of each split. ridge: penalty of the linear probe, fixed before it was tried: half
+    of it times the squared weights is added to the summed loss, features having unit variance.
+    """
+
+    data: DataSection = field(default_factory=DataSection)
+    network: str = "patchnet-67k"
+    groups: tuple[Folds, ...] = CROSS_VALIDATION_GROUPS
+    seeds: tuple[int, ...] = (0, 1, 2)
+    methods: tuple[str, ...] = tuple(METHODS)
+    regimes: tuple[Regime, ...] = REGIMES
+    ridge: float = 1.0
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
+    pretrain: PretrainSection = field(default_factory=PretrainSection)
+    finetune: FinetuneSection = field(default_factory=FinetuneSection)
+    curve: CurveSection = field(default_factory=CurveSection)
+
+    def __post_init__(self) -> None:
+        if self.network not in ENCODERS:
+            raise ValueError(f"network {self.network!r}; choose among {', '.join(ENCODERS)}")
+        _check_methods(self.methods)
+        for name, values in (("methods", self.methods), ("seeds", self.seeds), ("regimes", self.regimes)):
+            if not values:
+                raise ValueError(f"{name} is empty; name at least one")
+            if len(set(values)) != len(values):
+                raise ValueError(f"{name} names one twice")
+        if not self.ridge > 0:
+            raise ValueError(f"ridge is positive, found {self.ridge}")
+        _check_groups(self.groups)
+
+
+def load_config(path: Path) -> tuple[ProtocolConfig, str]:
+    """The configuration in `path`, and its text as it stands there.
+
+    Raises ConfigError, naming the file, where it cannot be read, is not TOML, or says what a section does not
+    know or cannot be.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        return parse_config(text), text
+    except OSError as exc:
+        raise ConfigError(f"{path} cannot be read: {exc.strerror or exc}") from exc
+    except (ConfigError, ValueError) as exc:
+        raise ConfigError(f"{path}: {exc}") from exc
+
+
+def parse_config(text: str) -> ProtocolConfig:
+    """The configuration that `text` describes. Raises ConfigError as `load_config` does."""
+    try:
+        given = tomllib.loads(text)
+        return strict.decode(_over(strict.encode(ProtocolConfig()), given), ProtocolConfig)
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigError(f"not TOML: {exc}") from exc
+    except strict.DocumentError as exc:
+        raise ConfigError(str(exc)) from exc
+
+
+def _over(defaults: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """`given` laid over `defaults`, section by section; what the defaults do not know is kept, to be refused."""
+    merged = dict(defaults)
+    for key, value in given.items():
+        known = defaults.get(key)
+        merged[key] = _over(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _check_methods(names: tuple[str, ...]) -> None:
+    for name in names:
+        if name not in METHODS:
+            raise ValueError(f"method {name!r}; choose among {', '.join(METHODS)}")
+
+
+def _check_groups(groups: tuple[Folds, ...]) -> None:
+    folds = [fold for group in groups for fold in group]
+    try:
+        check_folds(folds)
+    except ConfigError as exc:
+        raise ValueError(str(exc)) from exc
+    if len(groups) < 2 or not all(groups) or len(set(folds)) != len(folds):
+        raise ValueError(f"groups are at least two sets of folds without a fold in common, found {groups}")
+    if any(len(folds) - len(group) < 2 for group in groups):
+        raise ValueError("each group leaves at least two folds to train on")

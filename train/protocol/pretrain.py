@@ -1,0 +1,152 @@
+"""Pre-training: one encoder, one objective, the same steps for all; and its features of every record.
+
+The forms of alignment are after Jin et al., arXiv 2509.19397, as `train/align.py` says of what is theirs and
+what is chosen here; masked reconstruction after He et al., arXiv 2111.06377, for one lead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edge_mi.store import WindowStore
+
+from ..align import standardise
+from ..augment import SignalTable
+from ..fit import fit, seed_torch
+from ..losses.feature import feature_loss
+from ..losses.info_nce import InfoNCELoss
+from ..losses.pairwise_sigmoid import PairwiseSigmoidLoss
+from ..losses.reconstruction import reconstruction_loss
+from ..parts import Arrays, Part
+from .decoder import Decoder
+from .encoders import Encoder, features_of, make_encoder
+from .methods import Pretraining
+from .outputs import Subset
+
+if TYPE_CHECKING:
+    from .config import PretrainSection
+
+SEED_OFFSET: Final = 500
+EMBEDDING: Final = "embedding"
+FEATURES: Final = "features"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PretrainRequest:
+    """Pre-train `network` on the records of `train`; objective None leaves it as it was initialised."""
+
+    network: str
+    objective: Pretraining | None
+    config: PretrainSection
+    train: Subset
+    seed: int
+
+
+def pretrain_part(request: PretrainRequest, embedding: NDArray[np.float32]) -> Part:
+    """The part of a run that pre-trains one encoder; `embedding` float32 (records, dim) is the teacher's.
+
+    Objectives that do not listen to the teacher are not given it.
+    """
+    name = (
+        f"pretrain-{request.objective or 'none'}-{''.join(map(str, request.train.folds))}-seed{request.seed}"
+    )
+    listens = request.objective not in (None, "reconstruction")
+    return Part(name, pretrain, request, {EMBEDDING: embedding} if listens else {})
+
+
+def pretrain(
+    store: WindowStore, request: PretrainRequest, inputs: Mapping[str, NDArray[Any]], snapshot: Path
+) -> Arrays:
+    """Train the encoder; returns its state, tensor name -> array, and `features` float32 (records, dim)."""
+    rows = request.train.rows(store)
+    config = request.config
+    signals = SignalTable(store, ("I",))
+    encoder = make_encoder(request.network, 1, request.seed)
+    if request.objective is not None:
+        seed = request.seed + SEED_OFFSET
+        seed_torch(seed)
+        objective = _objective(request, encoder, rows, inputs)
+
+        def loss_of(batch: Tensor) -> Tensor:
+            loss: Tensor = objective(signals.augmented_mv(batch, config.augment), batch)
+            return loss
+
+        fit(objective, rows, loss_of, config.fit, seed=seed, snapshot=snapshot)
+    state = {name: value.numpy() for name, value in encoder.state_dict().items()}
+    return {**state, FEATURES: features_of(encoder, signals)}
+
+
+def _objective(
+    request: PretrainRequest, encoder: Encoder, rows: NDArray[np.int64], inputs: Mapping[str, NDArray[Any]]
+) -> nn.Module:
+    config = request.config
+    if request.objective == "reconstruction":
+        return MaskedReconstruction(encoder, config)
+    aims = torch.from_numpy(standardise(inputs[EMBEDDING], rows))
+    if request.objective == "feature":
+        return FeatureDistillation(encoder, aims, config)
+    bias = None if request.objective == "selfmis-nobias" else config.bias
+    loss = (
+        InfoNCELoss(config.scale)
+        if request.objective == "infonce"
+        else PairwiseSigmoidLoss(config.scale, bias)
+    )
+    return Alignment(encoder, aims, loss, config)
+
+
+class Alignment(nn.Module):
+    """Views of lead I and embeddings of their records, each projected once, under a loss over the pairs."""
+
+    def __init__(self, encoder: Encoder, aims: Tensor, loss: nn.Module, config: PretrainSection) -> None:
+        super().__init__()
+        self.encoder, self.loss, self._aims = encoder, loss, aims
+        self.dropout = nn.Dropout(config.dropout)
+        self.from_lead = nn.Linear(encoder.features, config.projection)
+        self.from_record = nn.Linear(aims.shape[1], config.projection)
+
+    def forward(self, signals_mv: Tensor, rows: Tensor) -> Tensor:
+        """Loss of views (batch, 1, samples) of the records `rows`."""
+        features = self.dropout(self.encoder(signals_mv))
+        loss: Tensor = self.loss(self.from_lead(features), self.from_record(self._aims[rows]))
+        return loss
+
+
+class FeatureDistillation(nn.Module):
+    """A linear map of the features of lead I is drawn to the teacher's embedding."""
+
+    def __init__(self, encoder: Encoder, aims: Tensor, config: PretrainSection) -> None:
+        super().__init__()
+        self.encoder, self._aims = encoder, aims
+        self.dropout = nn.Dropout(config.dropout)
+        self.regressor = nn.Linear(encoder.features, aims.shape[1])
+
+    def forward(self, signals_mv: Tensor, rows: Tensor) -> Tensor:
+        """Loss of views (batch, 1, samples) of the records `rows`."""
+        return feature_loss(self.regressor(self.dropout(self.encoder(signals_mv))), self._aims[rows])
+
+
+class MaskedReconstruction(nn.Module):
+    """Pieces of lead I are set to zero, and the frames say what stood there."""
+
+    def __init__(self, encoder: Encoder, config: PretrainSection) -> None:
+        super().__init__()
+        self.encoder, self.decoder = encoder, Decoder(encoder, 1)
+        self._share, self._patch = config.masked_share, config.patch_samples
+
+    def forward(self, signals_mv: Tensor, rows: Tensor) -> Tensor:
+        """Loss of views (batch, 1, samples)."""
+        del rows
+        count, _, samples = signals_mv.shape
+        drawn = torch.rand(count, 1, -(-samples // self._patch)) < self._share
+        hidden = drawn.repeat_interleave(self._patch, dim=2)[:, :, :samples]
+        output = self.decoder(self.encoder.frames(signals_mv.masked_fill(hidden, 0.0)))
+        seen = self.decoder.span(output.shape[2])
+        return reconstruction_loss(output, signals_mv[:, :, seen], hidden[:, :, seen])
