@@ -49,3 +49,10 @@ def pairs(folds: Folds) -> tuple[Folds, ...]:
 def without(folds: Folds, held_out: Folds) -> Folds:
     """`folds` that are not in `held_out`."""
     return tuple(fold for fold in folds if fold not in held_out)
+
+
+def span(folds: Folds) -> str:
+    """Folds as a person writes them: `1-8`, or `1,2,5`."""
+    if len(folds) > 1 and folds == tuple(range(folds[0], folds[-1] + 1)):
+        return f"{folds[0]}-{folds[-1]}"
+    return ",".join(map(str, folds))

@@ -14,11 +14,12 @@ from pathlib import Path
 
 from edge_mi.bundle import Bundle
 from edge_mi.chain.chain import nominal_rate_hz
-from edge_mi.cli.arguments import add_bundle, add_lead, add_runner, load_bundle
+from edge_mi.cli.arguments import add_bundle, add_lead, add_polarity, add_runner, load_bundle
 from edge_mi.detector import Detector
 from edge_mi.errors import ConfigError, RecordError
 from edge_mi.files import check_place, write_file
 from edge_mi.notice import NOTICE
+from edge_mi.polarity import PolarityMode
 from edge_mi.progress import Progress
 from edge_mi.records import list_records
 from edge_mi.score import COLUMNS, Score, score_record
@@ -39,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_bundle(parser, option=True)
     add_runner(parser)
+    add_polarity(parser)
     add_lead(parser)
     parser.add_argument(
         "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: one a core)"
@@ -51,7 +53,11 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--jobs must be at least 1, found {args.jobs}")
     bundle = load_bundle(args)
     detector = Detector(
-        bundle, args.runner, operating_point=args.operating_point, whole_window=args.whole_window
+        bundle,
+        args.runner,
+        polarity=args.polarity,
+        operating_point=args.operating_point,
+        whole_window=args.whole_window,
     )
     if args.rate is not None:
         nominal_rate_hz(bundle.info.signal, args.rate)
@@ -71,15 +77,22 @@ def run(args: argparse.Namespace) -> int:
     _write(args.out, scores)
     failed = [score for score in scores if score.error is not None]
     answered = [score for score in scores if score.probability is not None]
+    inverted = sum(score.reason == "inverted" for score in scores)
     print(
         f"{len(scores)} records: {len(answered)} scored, {len(scores) - len(answered) - len(failed)} undetermined, "
         f"{len(failed)} unreadable",
         file=sys.stderr,
     )
+    if inverted:
+        print(
+            f"{inverted} of the undetermined look upside down; --polarity trust scores them all the same",
+            file=sys.stderr,
+        )
     if args.json:
         print(json.dumps({
             "records": len(scores), "scored": len(answered), "unreadable": len(failed),
             "positive": sum(s.state == "positive" for s in answered), "model_id": bundle.model_id,
+            "inverted": inverted, "polarity": detector.polarity_check,
             "runner": detector.runner.name, "out": str(args.out) if args.out else None,
         }))  # fmt: skip
     if len(failed) == len(scores):
@@ -103,6 +116,7 @@ def _scores(
     setting = (
         bundle,
         detector.runner.name,
+        args.polarity,
         args.operating_point,
         args.whole_window,
         args.lead,
@@ -123,13 +137,16 @@ _worker: tuple[Detector, str, float | None]
 def _open(
     bundle: Bundle,
     runner: str,
+    polarity: PolarityMode,
     operating_point: str | None,
     whole_window: bool,
     lead: str,
     rate_hz: float | None,
 ) -> None:
     global _worker
-    detector = Detector(bundle, runner, operating_point=operating_point, whole_window=whole_window)
+    detector = Detector(
+        bundle, runner, polarity=polarity, operating_point=operating_point, whole_window=whole_window
+    )
     _worker = detector, lead, rate_hz
 
 
