@@ -55,8 +55,9 @@ _OTHERS: Final = {  # folder -> (records, what they are); those of cinc2021 that
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Records with beats: their summed beats int64 (n, samples), and who they are."""
+    """Records with beats: their summed beats int64 (n, samples) at `rate_hz`, and who they are."""
 
+    rate_hz: int
     beats: NDArray[np.int64]
     records: tuple[StoredRecord, ...]
     without_beats: int
@@ -114,6 +115,7 @@ def judged_records(store: WindowStore, net: NetSpec) -> Judged:
     found = beats_of(store, rows, net)
     kept = [i for i, beat in enumerate(found) if beat is not None]
     return Judged(
+        net.rate_hz,
         np.array([found[i] for i in kept], dtype=np.int64),
         tuple(store.records[int(rows[i])] for i in kept),
         len(found) - len(kept),
@@ -145,8 +147,8 @@ def groups(judged: Judged) -> dict[str, NDArray[np.bool_]]:
     def of(test: Callable[[StoredRecord], bool]) -> NDArray[np.bool_]:
         return np.array([test(record) for record in judged.records])
 
-    at_r = round(BEAT_BEFORE_S * 100 * judged.beats.shape[1] / 60)
-    negative = judged.beats[:, at_r] < judged.beats.mean(axis=1)
+    at_r_peak = round(BEAT_BEFORE_S * judged.rate_hz)
+    negative = judged.beats[:, at_r_peak] < judged.beats.mean(axis=1)
     mi, lateral = of(lambda r: bool(r.mi)), of(lambda r: not _LATERAL.isdisjoint(r.codes))
     norm = of(lambda r: bool(r.norm))
     return {

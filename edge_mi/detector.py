@@ -86,7 +86,7 @@ class Detector:
         self.runner: Runner = open_runner(bundle, runner) if isinstance(runner, str) else runner
         self.whole_window = whole_window
         check_runner(bundle, self.runner)
-        self._restart()
+        self._state = self._beginning()
 
     def push(self, item: Item) -> list[Decision]:
         """Decisions that a chunk or gap makes due.
@@ -148,9 +148,12 @@ class Detector:
         self._state = copy.deepcopy(state)
 
     def _restart(self) -> None:
+        self._state = self._beginning()
+
+    def _beginning(self) -> _State:
         info = self.bundle.info
         watch = None if info.polarity is None else PolarityWatch(info.polarity, info.net.hop_s)
-        self._state = _State(latch=AlarmLatch(info.alarm), polarity=watch)
+        return _State(latch=AlarmLatch(info.alarm), polarity=watch)
 
     def _take_chunk(self, chunk: Chunk) -> list[Answer]:
         state = self._state
