@@ -13,6 +13,7 @@ from edge_mi import checkpoint as ck
 from edge_mi.errors import ConfigError, StoreError
 from edge_mi.float_model import Weights
 from edge_mi.netspec import NetSpec
+from edge_mi.polarity import PolarityCheck
 from edge_mi.signal_design import SignalDesign
 from edge_mi.store import WindowStore
 
@@ -70,8 +71,12 @@ def finish(
     design: SignalDesign,
     trained: Trained,
     earlier: tuple[ck.DataSource, ...] = (),
+    earlier_check: PolarityCheck | None = None,
 ) -> ck.Checkpoint:
-    """The checkpoint of a network; the test fold is only measured. earlier: data that its weights saw before."""
+    """The checkpoint of a network; the test fold is only measured.
+
+    earlier: data that its weights saw before. earlier_check: polarity check to keep where these records make none.
+    """
     rows, test = store.rows_of(quick.folds), store.rows_of((quick.test_fold,))
     name = store.manifest.source.name
     trained_on = f"{name}, folds {span(quick.folds)}, {len(rows)} records"
@@ -95,7 +100,7 @@ def finish(
         signal=design,
         ranges=trained.ranges,
         calibration=calibration,
-        polarity=fit_polarity(store, quick.folds, trained.net),
+        polarity=fit_polarity(store, quick.folds, trained.net) or earlier_check,
         operating_points=operating_points(probabilities(calibration, logits), labels, crossfitted),
         default_operating_point=DEFAULT_POINT,
         metrics=metrics,

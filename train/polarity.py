@@ -45,8 +45,9 @@ class PolarityConfig:
 def beats_of(store: WindowStore, rows: NDArray[np.int64], net: NetSpec) -> list[tuple[int, ...] | None]:
     """The summed beats of the first window of each record's lead I, None where it has too few."""
     step = (1 << MV_BITS) // CODES_PER_MV
-    codes = store.codes[rows, store.lead_index("I"), : net.window_samples].astype(np.int64)
-    return [find_heartbeats(step * window, net.rate_hz).beat for window in codes]
+    lead = store.lead_index("I")
+    windows = (store.codes[row, lead, : net.window_samples].astype(np.int64) for row in rows)
+    return [find_heartbeats(step * window, net.rate_hz).beat for window in windows]
 
 
 def fit_polarity(

@@ -10,6 +10,7 @@ import numpy as np
 
 from edge_mi.bundle import Bundle
 from edge_mi.checkpoint import (
+    SCHEMA,
     Calibration,
     Checkpoint,
     CheckpointInfo,
@@ -56,7 +57,7 @@ def toy_checkpoint(seed: int = 0, net: NetSpec = TOY_NET) -> Checkpoint:
     windows -= windows.mean(axis=1, keepdims=True)
     ids = [f"toy-{i}" for i in range(len(windows))]
     info = CheckpointInfo(
-        schema=2,
+        schema=SCHEMA,
         net=net,
         signal=signal_design(),
         ranges=measure_ranges(net, weights, windows, ids),
