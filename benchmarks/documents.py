@@ -25,6 +25,7 @@ from edge_mi.notice import NOTICE
 from .converter_figures import converter_figures
 from .device_figures import arm_figures, mcu_figures
 from .pareto import pareto_svg
+from .polarity_figures import polarity_figures
 from .quantisation_figures import quantisation_figures
 from .size_figures import size_figures
 
@@ -80,6 +81,7 @@ def render_documents(root: Path) -> dict[Path, str]:
         Path("docs/figures.md"): "\n".join(
             [
                 *_figures(bundle, results),
+                *polarity_figures(results["polarity"]),
                 *size_figures(results["sizes"]),
                 *quantisation_figures(results["ranges"], results["qat"]),
                 *converter_figures(results["converters"]),

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from edge_mi import strict
+from edge_mi.bundle_rows import polarity_row
 from edge_mi.checkpoint import Checkpoint
-from edge_mi.errors import ConfigError, OutputError
+from edge_mi.errors import ConfigError, OutputError, StoreError
 from edge_mi.files import check_place, write_file
 from edge_mi.netspec import SHIPPED_SIZE, SIZES
 from edge_mi.notice import NOTICE
 from edge_mi.shipped import shipped_checkpoint
 from edge_mi.signal_design import SignalDesign
+from edge_mi.store import WindowStore
 from edge_mi.terminal import table
 
 from .config import AlignConfig, QatConfig, Recipe, StudentConfig
@@ -27,6 +29,7 @@ from .data.commands import say
 from .data.ptbxl import PtbXl
 from .filters import MODEL_RATE_HZ, design_signal_chain
 from .finish import QuickRun
+from .polarity import LEAST_RECORDS, fit_polarity, with_polarity
 from .protocol.config import load_config
 from .protocol.document import write_report
 from .protocol.methods import METHODS
@@ -69,6 +72,26 @@ def qat(args: argparse.Namespace, data: Path) -> int:
     store_path = _opened_store(args.run, data, checkpoint.info.signal, args.rate)
     learned = train_qat(checkpoint, store_path, args.run, plan, Recipe(), config)
     return _write(learned, args.out or args.run / "qat.safetensors", args)
+
+
+def polarity(args: argparse.Namespace, data: Path) -> int:
+    """Give a checkpoint the polarity check that was learned on some folds; its network stays as it is."""
+    folds = parse_folds(args.folds)
+    check_place(args.out)
+    checkpoint = Checkpoint.load(args.checkpoint or shipped_checkpoint())
+    store = WindowStore.open(_opened_store(args.run, data, checkpoint.info.signal, args.rate))
+    store.check_filter(checkpoint.info.signal)
+    check = fit_polarity(store, folds, checkpoint.info.net)
+    if check is None:
+        raise StoreError(
+            f"fewer than {LEAST_RECORDS} records of folds {args.folds} have heartbeats in lead I; a polarity check takes "
+            "more"
+        )
+    with_polarity(checkpoint, check).save(args.out)
+    print(f"polarity: {polarity_row(check)}\nwritten: {args.out}")
+    if args.json:
+        print(json.dumps({"schema": 1, "checkpoint": str(args.out), "polarity": strict.encode(check)}))
+    return 0
 
 
 def _write(checkpoint: Checkpoint, out: Path, args: argparse.Namespace) -> int:
@@ -186,6 +209,8 @@ def _page(checkpoint: Checkpoint) -> str:
             "",
             table(points, header=["operating point", "threshold", "sensitivity", "specificity"]),
             f"(out-of-fold on the training folds; default: {info.default_operating_point})",
+            "",
+            f"polarity: {polarity_row(info.polarity)}",
         ]
     )
 
@@ -196,6 +221,7 @@ def _report(checkpoint: Checkpoint, out: Path) -> dict[str, Any]:
         "schema": 1,
         "checkpoint": str(out),
         "calibration": strict.encode(info.calibration),
+        "polarity": strict.encode(info.polarity),
         "operating_points": strict.encode(info.operating_points),
         "metrics": strict.encode(info.metrics),
     }

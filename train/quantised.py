@@ -66,7 +66,7 @@ def train_qat(
         tested=(("int8", final["logits_int8"]), ("float", final["logits_float"])),
         out_of_fold=merge_folds([part["logits_int8"] for part in inner]),
     )
-    return finish(store, quick, info.signal, trained, info.provenance.data)
+    return finish(store, quick, info.signal, trained, info.provenance.data, info.polarity)
 
 
 def check_unseen(checkpoint: Checkpoint, store: WindowStore, fold: int) -> None:

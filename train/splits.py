@@ -66,6 +66,13 @@ def without(folds: Folds, held_out: Folds) -> Folds:
     return tuple(fold for fold in folds if fold not in held_out)
 
 
+def span(folds: Folds) -> str:
+    """Folds as a person writes them: `1-8`, or `1,2,5`."""
+    if len(folds) > 1 and folds == tuple(range(folds[0], folds[-1] + 1)):
+        return f"{folds[0]}-{folds[-1]}"
+    return ",".join(map(str, folds))
+
+
 def split_by_folds(
     records: LabelledRecords, *, train: Folds, validation: Folds = (), test: Folds = ()
 ) -> Split:

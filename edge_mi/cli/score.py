@@ -17,12 +17,13 @@ from typing import Any, Final
 
 from edge_mi.bundle import Bundle
 from edge_mi.chain.chain import nominal_rate_hz
-from edge_mi.cli.arguments import add_bundle, add_lead, add_runner, load_bundle
+from edge_mi.cli.arguments import add_bundle, add_lead, add_polarity, add_runner, load_bundle
 from edge_mi.detector import Detector
 from edge_mi.errors import ConfigError, RecordError
 from edge_mi.files import check_place, new_file
 from edge_mi.notice import NOTICE
 from edge_mi.optional import require
+from edge_mi.polarity import PolarityMode
 from edge_mi.progress import Progress
 from edge_mi.ray_workers import LOCAL, RayWorkers
 from edge_mi.records import list_records
@@ -45,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_bundle(parser, option=True)
     add_runner(parser)
+    add_polarity(parser)
     add_lead(parser)
     parser.add_argument(
         "--jobs", type=int, metavar="N", help="processes of this machine (default: one a core)"
@@ -66,7 +68,11 @@ def run(args: argparse.Namespace) -> int:
         require("ray", extra="ray")
     bundle = load_bundle(args)
     detector = Detector(
-        bundle, args.runner, operating_point=args.operating_point, whole_window=args.whole_window
+        bundle,
+        args.runner,
+        polarity=args.polarity,
+        operating_point=args.operating_point,
+        whole_window=args.whole_window,
     )
     if args.rate is not None:
         nominal_rate_hz(bundle.info.signal, args.rate)
@@ -91,11 +97,17 @@ def run(args: argparse.Namespace) -> int:
         f"{tally.records - tally.scored - tally.unreadable} undetermined, {tally.unreadable} unreadable",
         file=sys.stderr,
     )
+    if tally.inverted:
+        print(
+            f"{tally.inverted} of the undetermined look upside down; --polarity trust scores them all the same",
+            file=sys.stderr,
+        )
     if args.json:
         print(json.dumps({
             "records": tally.records, "scored": tally.scored, "unreadable": tally.unreadable,
-            "positive": tally.positive, "model_id": bundle.model_id, "runner": detector.runner.name,
-            "out": str(args.out) if args.out else None,
+            "positive": tally.positive, "model_id": bundle.model_id,
+            "inverted": tally.inverted, "polarity": detector.polarity_check,
+            "runner": detector.runner.name, "out": str(args.out) if args.out else None,
         }))  # fmt: skip
     if tally.unreadable == tally.records:
         raise RecordError(f"no record could be read: {tally.first_error}")
@@ -132,6 +144,7 @@ def _scores(
     setting = (
         bundle,
         detector.runner.name,
+        args.polarity,
         args.operating_point,
         args.whole_window,
         args.lead,
@@ -153,13 +166,16 @@ _worker: tuple[Detector, str, float | None]
 def _open(
     bundle: Bundle,
     runner: str,
+    polarity: PolarityMode,
     operating_point: str | None,
     whole_window: bool,
     lead: str,
     rate_hz: float | None,
 ) -> None:
     global _worker
-    detector = Detector(bundle, runner, operating_point=operating_point, whole_window=whole_window)
+    detector = Detector(
+        bundle, runner, polarity=polarity, operating_point=operating_point, whole_window=whole_window
+    )
     _worker = detector, lead, rate_hz
 
 

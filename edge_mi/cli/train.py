@@ -39,6 +39,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_run(qat, "RUN/qat.safetensors")
     qat.add_argument("--epochs", type=int, default=10, metavar="N", help="epochs to add (default: 10)")
+    polarity = verbs.add_parser(
+        "polarity",
+        help="give a checkpoint the check for swapped arm electrodes (train quick does so by itself)",
+    )
+    polarity.add_argument(
+        "checkpoint",
+        nargs="?",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="checkpoint (default: the one that ships)",
+    )
+    _add_data(polarity)
+    polarity.add_argument(
+        "--out", type=Path, required=True, metavar="CHECKPOINT", help="file to write, also the same one"
+    )
+    polarity.add_argument(
+        "--run", type=Path, default=Path("runs/quick"), metavar="DIR", help="store (default: runs/quick)"
+    )
+    polarity.add_argument("--folds", default="1-8", help="folds to learn on (default: 1-8)")
+    polarity.add_argument("--json", action="store_true", help="one JSON document as the last line")
     cv = verbs.add_parser("cv", help="cross-validate the recipe on folds 1-9")
     _add_data(cv)
     cv.add_argument("--out", type=Path, required=True, metavar="RESULTS", help="JSON file to write")
@@ -114,6 +134,7 @@ def run(args: argparse.Namespace) -> int:
     verbs = {
         "quick": commands.quick,
         "qat": commands.qat,
+        "polarity": commands.polarity,
         "cv": commands.cv,
         "reproduce": commands.reproduce,
     }
