@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from edge_mi.netspec import PATCHNET_S, NetSpec
 from edge_mi.range_search import DEFAULT, RangeMethod
 
+from .device.config import DeviceConfig
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitConfig:
@@ -34,11 +36,15 @@ class FitConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AugmentConfig:
-    """Random crop of crop_samples, gain exp(U(-log_gain, log_gain)), white noise of sd U(0, noise_mv)."""
+    """Random crop of crop_samples, gain exp(U(-log_gain, log_gain)), white noise of sd U(0, noise_mv).
+
+    device: the patch that the signal passes through afterwards; None for none.
+    """
 
     crop_samples: int = 800
     log_gain: float = 0.2
     noise_mv: float = 0.02
+    device: DeviceConfig | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
