@@ -33,7 +33,7 @@ class Heartbeats:
 def find_heartbeats(window: NDArray[np.int64], rate_hz: int) -> Heartbeats:
     """Heartbeats in a filtered window, int64 (n,), units of 2^-14 mV."""
     x = np.clip(window, -_CLIP, _CLIP)
-    peaks = _r_peaks(x, rate_hz)
+    peaks = r_peaks(x, rate_hz)
     if len(peaks) < _MIN_BEATS:
         return Heartbeats(len(peaks), None, None)
     twice = _twice_median(np.diff(peaks).tolist())
@@ -47,7 +47,8 @@ def _twice_median(values: list[int]) -> int:
     return ordered[len(ordered) // 2] + ordered[(len(ordered) - 1) // 2]
 
 
-def _r_peaks(x: NDArray[np.int64], rate_hz: int) -> list[int]:
+def r_peaks(x: NDArray[np.int64], rate_hz: int) -> list[int]:
+    """Ascending sample numbers of the beats in a filtered signal, int64 (n,), units of 2^-14 mV."""
     slope = np.zeros_like(x)
     slope[1:-1] = x[2:] - x[:-2]
     width = max(1, round(ENERGY_S * rate_hz))
