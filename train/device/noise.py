@@ -24,6 +24,7 @@ from edge_mi.records import read_signals
 from edge_mi.records.record import Signals
 
 from .config import NOISE_KINDS, NoiseKind
+from .interpolate import interpolate
 from .stand_in import stand_in
 
 Part: TypeAlias = Literal["train", "test"]
@@ -63,14 +64,23 @@ class NoiseTracks:
         found = {kind: arrays[f"{PREFIX}{kind}"] for kind in NOISE_KINDS if f"{PREFIX}{kind}" in arrays}
         return cls(found, dict.fromkeys(found, "inputs"))
 
-    def crop(self, kind: NoiseKind, samples: int, rng: np.random.Generator) -> NDArray[np.float64]:
-        """A random crop of a random channel, float64 (samples,). Raises ConfigError for one longer than the track."""
-        track = self.tracks[kind]
-        if samples > track.shape[1]:
-            raise ConfigError(f"{samples} samples of {kind} noise; the track has {track.shape[1]}")
+    def crop(
+        self, kind: NoiseKind, samples: int, rate_hz: int, rng: np.random.Generator
+    ) -> NDArray[np.float64]:
+        """A random crop of a random channel at `rate_hz`, float64 (samples,), millivolts.
+
+        Raises ConfigError for a kind that is missing, or a crop longer than its track.
+        """
+        if kind not in self.tracks:
+            raise ConfigError(f"no noise of the kind {kind}; the simulation needs it")
+        track, positions = self.tracks[kind], np.arange(samples) * (TRACK_RATE_HZ / rate_hz)
+        needed = int(np.ceil(positions[-1])) + 1
+        if needed > track.shape[1]:
+            raise ConfigError(f"{needed} samples of {kind} noise; the track has {track.shape[1]}")
         channel = int(rng.integers(len(track)))
-        start = int(rng.integers(track.shape[1] - samples + 1))
-        return track[channel, start : start + samples].astype(np.float64)
+        start = int(rng.integers(track.shape[1] - needed + 1))
+        found = track[channel, start : start + needed].astype(np.float64)
+        return found if rate_hz == TRACK_RATE_HZ else interpolate(found, positions, 1.0)
 
 
 def noise_folder(given: Path | None, data: Path) -> Path | None:

@@ -13,17 +13,16 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_mi.errors import ConfigError
 from edge_mi.records import Record
 from edge_mi.samples import Chunk, Gap, Item
 from edge_mi.signal_design import SignalDesign
 from edge_mi.sources import CHUNK_S
 
 from .config import DeviceConfig, GapConfig, NoiseConfig
-from .noise import TRACK_RATE_HZ, NoiseTracks
+from .interpolate import interpolate
+from .noise import NoiseTracks
 from .snr import find_beats, noise_gain, noise_power, signal_power
 
-SINC_HALF: Final = 16  # input samples to either side, more where the rate falls
 IDEAL_LSB_MV: Final = 2.0**-14  # of a sensor without a converter: the chain's own grid
 
 FloatArray: TypeAlias = NDArray[np.float64]
@@ -104,20 +103,6 @@ def sense(
     )
 
 
-def interpolate(samples: FloatArray, positions: FloatArray, band: float) -> FloatArray:
-    """Values at fractional sample numbers, float64 of `positions`, by a Hann-windowed sinc; ends are repeated.
-
-    band: what is kept of the band, as a share; below 1 where the new rate is the lower one.
-    """
-    half = int(np.ceil(SINC_HALF / band))
-    whole = np.floor(positions).astype(np.int64)
-    offsets = np.arange(1 - half, half + 1)
-    distance = (positions - whole)[:, None] - offsets
-    weights = np.sinc(distance * band) * np.cos(np.pi * distance / (2 * half)) ** 2
-    index = np.clip(whole[:, None] + offsets, 0, len(samples) - 1)
-    return np.asarray((samples[index] * weights).sum(axis=1) / weights.sum(axis=1), dtype=np.float64)
-
-
 def _noise(
     config: NoiseConfig, noise: NoiseTracks, count: int, rate_hz: int, power: float, drawn: dict[str, float],
     rng: np.random.Generator,
@@ -126,13 +111,7 @@ def _noise(
     wanted, snr_db = rng.uniform() < config.probability, float(rng.uniform(*config.snr_db))
     if not wanted:
         return np.zeros(count)
-    if kind not in noise.tracks:
-        raise ConfigError(f"no noise of the kind {kind}; the simulation needs it")
-    needed = int(np.ceil(count * TRACK_RATE_HZ / rate_hz)) + 1
-    crop = noise.crop(kind, needed, rng)
-    if rate_hz != TRACK_RATE_HZ:
-        crop = interpolate(crop, np.arange(count) * (TRACK_RATE_HZ / rate_hz), 1.0)
-    crop = crop[:count]
+    crop = noise.crop(kind, count, rate_hz, rng)
     drawn[kind] = snr_db
     return noise_gain(snr_db, power, noise_power(crop, rate_hz)) * crop
 

@@ -105,4 +105,4 @@ def test_without_a_mixture_only_electrode_motion_is_made_up(tmp_path: Path) -> N
 
 def test_a_crop_longer_than_its_track_is_refused(made_up: NoiseTracks) -> None:
     with pytest.raises(ConfigError, match="the track has"):
-        made_up.crop("bw", 10**6, np.random.default_rng(0))
+        made_up.crop("bw", 10**6, 100, np.random.default_rng(0))
