@@ -158,5 +158,6 @@ def _bundle(path: Path, scratch: Path) -> Bundle:
         return Bundle.load(path)
     checkpoint = Checkpoint.load(path)
     scratch.mkdir()
+    bundle: Bundle
     bundle, _, _ = write_unchecked(checkpoint, quantise(checkpoint), scratch)
     return bundle

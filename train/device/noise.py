@@ -73,7 +73,8 @@ class NoiseTracks:
         """
         if kind not in self.tracks:
             raise ConfigError(f"no noise of the kind {kind}; the simulation needs it")
-        track, positions = self.tracks[kind], np.arange(samples) * (TRACK_RATE_HZ / rate_hz)
+        track, positions = self.tracks[kind], np.arange(samples, dtype=np.float64)
+        positions *= TRACK_RATE_HZ / rate_hz
         needed = int(np.ceil(positions[-1])) + 1
         if needed > track.shape[1]:
             raise ConfigError(f"{needed} samples of {kind} noise; the track has {track.shape[1]}")

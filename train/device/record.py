@@ -45,7 +45,7 @@ class SensedRecord:
     @property
     def samples_mv(self) -> FloatArray:
         """What the codes mean, float64 (n,), millivolts; the baseline of the electrodes is still in it."""
-        return self.codes * self.lsb_mv
+        return self.codes.astype(np.float64) * self.lsb_mv
 
     def items(self) -> Iterator[Item]:
         """The stream, time zero at the first sample: chunks of half a second at most, and a gap for what was lost."""
@@ -75,7 +75,9 @@ def sense(
         rate_hz = int(rng.choice(config.rate.rates_hz))
         true_hz = rate_hz * (1 + rng.uniform(-config.rate.error, config.rate.error))
         count = int((len(clean) - 1) / source_hz * true_hz) + 1
-        samples = interpolate(clean, np.arange(count) * (source_hz / true_hz), min(1.0, true_hz / source_hz))
+        positions = np.arange(count, dtype=np.float64)
+        positions *= source_hz / true_hz
+        samples = interpolate(clean, positions, min(1.0, true_hz / source_hz))
     gain = 1.0 if config.gain is None else 1 + rng.uniform(-config.gain.error, config.gain.error)
     samples = samples * gain
     power = gain**2 * signal_power(clean, source_hz, find_beats(clean, source_hz, design))

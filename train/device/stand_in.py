@@ -24,7 +24,7 @@ SEED: Final = 118
 # band edges in Hz and the share of power in each, read off noise1 of NSTDB at 100 Hz (Welch, pieces of 41 s)
 _EDGES_HZ: Final = (0.02, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 40.0, 50.0)
 _MOTION_PER_S: Final = 1.5
-_STEP_MV: Final = 0.15
+_STEP_MV: Final = 0.4
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ def test_electrode_motion_is_what_a_mixture_has_more_than_its_record() -> None:
     assert em.shape[1] == pytest.approx(13.1 * 6000, rel=0.01)  # the noisy minutes from 5 on
     difference = (mixture.codes[0] - clean.codes[0])[5 * 21600 : 7 * 21600] / 200
     first = signal.resample_poly(difference - difference[0], 5, 18)[500:11000]
-    assert np.corrcoef(em[0][500:11000], first)[0, 1] > 0.999
+    assert np.corrcoef(em[0][500:11000], first)[0, 1] > 0.99  # the noise may begin within a sample of 100 Hz
 
 
 def test_training_and_measurement_share_no_noise(made_up: NoiseTracks) -> None:
