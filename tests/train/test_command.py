@@ -110,7 +110,12 @@ def test_the_size_that_is_asked_for_is_trained(
     ("verb", "words", "told", "simulated"),
     [
         ("quick", [], "", False),
-        ("quick", ["--device-simulation", "--noise", "synthetic"], " --device-simulation --noise synthetic", True),
+        (
+            "quick",
+            ["--device-simulation", "--noise", "synthetic"],
+            " --device-simulation --noise synthetic",
+            True,
+        ),
         ("cv", ["--device-simulation"], " --device-simulation", True),
         ("cv", ["--noise", "synthetic"], "", False),
     ],

@@ -154,7 +154,9 @@ def test_a_patch_changes_the_network_alone_and_shares_the_teachers(
     assert first != whole.read_bytes()
     assert set((run / "parts").glob("teacher*")) == teachers
     assert len(list((run / "parts").glob("student*-device-*"))) == 5
-    assert [data.name for data in Checkpoint.load(run.with_suffix(".safetensors")).info.provenance.data] == ["toy"]
+    assert [data.name for data in Checkpoint.load(run.with_suffix(".safetensors")).info.provenance.data] == [
+        "toy"
+    ]
     again = tmp_path / "again"
     assert train(toy_store, again, plain.with_device(DeviceConfig()), design) == first
 
