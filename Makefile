@@ -8,7 +8,7 @@ PIP := -m pip --disable-pip-version-check -q
 
 RESULTS := benchmarks/results
 
-.PHONY: demo python-fits test package compat arm mcu model sizes quantisation converters figures bench-stream install-size clean
+.PHONY: demo python-fits test package compat arm mcu model sizes quantisation noise converters figures bench-stream install-size clean
 
 demo: $(DEMO)/.done
 	@$(DEMO)/bin/python -m edge_mi.benchmarks.demo
@@ -71,6 +71,16 @@ quantisation: $(TEST)/.done
 	$(TEST)/bin/edge-mi train quick --folds 1-7 --test-fold 8 --run runs/folds-1-7 --data runs/store
 	$(TEST)/bin/python -m edge_mi.benchmarks.ranges runs/folds-1-7/model.safetensors --data runs/store
 	$(TEST)/bin/python -m edge_mi.benchmarks.qat runs/folds-1-7/model.safetensors --run runs/folds-1-7 --data runs/store
+	$(TEST)/bin/python -m edge_mi.benchmarks.documents
+
+# noise and long streams, after `make model` (its teachers and store): the model with and without a simulated patch,
+# neither of which saw fold 9; about 6 minutes
+noise: $(TEST)/.done
+	@mkdir -p runs/noise
+	$(TEST)/bin/edge-mi train quick --run runs/quick --out runs/noise/plain.safetensors
+	$(TEST)/bin/edge-mi train quick --device-simulation --run runs/quick --out runs/noise/device.safetensors
+	$(TEST)/bin/python -m edge_mi.benchmarks.noise plain=runs/noise/plain.safetensors device=runs/noise/device.safetensors
+	$(TEST)/bin/python -m edge_mi.benchmarks.spliced plain=runs/noise/plain.safetensors device=runs/noise/device.safetensors
 	$(TEST)/bin/python -m edge_mi.benchmarks.documents
 
 # what the docs say of this machine

@@ -24,6 +24,7 @@ from edge_mi.store import WindowStore
 
 from .augment import SignalTable
 from .config import AlignConfig
+from .device.noise import NoiseTracks
 from .fit import fit, seed_torch
 from .losses.pairwise_sigmoid import PairwiseSigmoidLoss
 from .parts import Arrays, Part
@@ -62,10 +63,15 @@ class Aligner(nn.Module):
         return loss
 
 
-def align_part(request: AlignRequest, embedding: NDArray[np.float32]) -> Part:
-    """The part of a run that aligns one encoder with a teacher's `embedding` float32 (records, dim)."""
+def align_part(request: AlignRequest, embedding: NDArray[np.float32], noise: Arrays | None = None) -> Part:
+    """The part of a run that aligns one encoder with a teacher's `embedding` float32 (records, dim).
+
+    noise: the tracks of its patch (`NoiseTracks.arrays`), if it has one; the teacher has none.
+    """
     folds = "".join(map(str, request.train_folds))
-    return Part(f"align-{folds}-seed{request.seed}", align, request, {"embedding": embedding})
+    device = "" if request.config.augment.device is None else "-device"
+    inputs = {"embedding": embedding, **(noise or {})}
+    return Part(f"align-{folds}-seed{request.seed}{device}", align, request, inputs)
 
 
 def align(
@@ -74,6 +80,8 @@ def align(
     """Train the encoder; returns its state, tensor name -> array, to begin fine-tuning with."""
     rows = store.rows_of(request.train_folds)
     signals = SignalTable(store, ("I",))
+    if request.config.augment.device is not None:
+        signals.put_on(request.config.augment.device, NoiseTracks.of_arrays(inputs))
     aims = torch.from_numpy(standardise(inputs["embedding"], rows))
     seed = request.seed + SEED_OFFSET
     seed_torch(seed)

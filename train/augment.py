@@ -12,6 +12,9 @@ from torch import Tensor
 from edge_mi.store import CODES_PER_MV, MISSING_CODE, WindowStore
 
 from .config import AugmentConfig
+from .device.batch import DeviceSimulation, signal_powers
+from .device.config import DeviceConfig
+from .device.noise import NoiseTracks
 
 
 class SignalTable:
@@ -23,6 +26,8 @@ class SignalTable:
     def __init__(self, store: WindowStore, leads: tuple[str, ...]) -> None:
         columns = [store.lead_index(lead) for lead in leads]
         self._codes = torch.from_numpy(np.asarray(store.codes[:, columns]))
+        self._rate_hz = store.manifest.rate_hz
+        self._device: DeviceSimulation | None = None
 
     def __len__(self) -> int:
         """Records in the table."""
@@ -38,6 +43,12 @@ class SignalTable:
         """Samples of a record."""
         return self._codes.shape[2]
 
+    def put_on(self, config: DeviceConfig, noise: NoiseTracks) -> None:
+        """Let augmented views pass through a patch from now on. Raises ConfigError where its noise is missing."""
+        everyone = torch.arange(len(self._codes))
+        powers = signal_powers(self.records_mv(everyone).numpy(), self._rate_hz)
+        self._device = DeviceSimulation(config, noise, powers, self._rate_hz)
+
     def records_mv(self, rows: Tensor) -> Tensor:
         """Whole records, float32 (len(rows), leads, samples), millivolts."""
         return _millivolts(self._codes[rows])
@@ -48,13 +59,22 @@ class SignalTable:
 
     def augmented_mv(self, rows: Tensor, config: AugmentConfig) -> Tensor:
         """One random view of each record, float32 (len(rows), leads, crop), millivolts; noise everywhere."""
+        device = self._device
+        if (device.config if device else None) != config.device:
+            raise ValueError("views of another patch than the table was put on")
         count = len(rows)
         crop = min(config.crop_samples, self.samples)
-        starts = torch.randint(0, self.samples - crop + 1, (count, 1, 1))
-        index = (starts + torch.arange(crop)).expand(-1, self._codes.shape[1], -1)
-        views = _millivolts(self._codes[rows].gather(2, index))
+        span = crop if device is None else min(device.span(crop), self.samples)
+        starts = torch.randint(0, self.samples - span + 1, (count, 1, 1))
+        if device is None:
+            index = (starts + torch.arange(crop)).expand(-1, self._codes.shape[1], -1)
+            views = _millivolts(self._codes[rows].gather(2, index))
+        else:
+            views = device.views(self.records_mv(rows), starts, crop)
         gain = torch.exp((2 * torch.rand(count, 1, 1) - 1) * config.log_gain)
         noise_mv = config.noise_mv * torch.rand(count, 1, 1) * torch.randn_like(views)
+        if device is not None:
+            return device.sensed_mv(views * gain, rows, gain) + noise_mv
         return views * gain + noise_mv
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from edge_mi import strict
 from edge_mi.bundle_rows import polarity_row
 from edge_mi.checkpoint import Checkpoint
+from edge_mi.cli.data_build import data_folder
 from edge_mi.errors import ConfigError, OutputError, StoreError
 from edge_mi.files import check_place, write_file
 from edge_mi.netspec import SHIPPED_SIZE, SIZES
@@ -27,6 +28,8 @@ from .crossvalidate import Plan, cross_validate
 from .data.build import build_store, store_name
 from .data.commands import say
 from .data.ptbxl import PtbXl
+from .device.config import DeviceConfig
+from .device.noise import SYNTHETIC, noise_folder
 from .filters import MODEL_RATE_HZ, design_signal_chain
 from .finish import QuickRun
 from .polarity import LEAST_RECORDS, fit_polarity, with_polarity
@@ -49,6 +52,8 @@ def quick(args: argparse.Namespace, data: Path) -> int:
         check_place(args.out)
     plan = QuickRun(folds=folds, test_fold=args.test_fold, seed=args.seed, command=command)
     recipe = Recipe(align=AlignConfig() if args.align else None, student=_student(args))
+    if args.device_simulation:
+        recipe = recipe.with_device(DeviceConfig(), _noise(args))
     design = _design()
     checkpoint = train_quick(_opened_store(args.run, data, design, args.rate), args.run, plan, recipe, design)
     return _write(checkpoint, args.out or args.run / "model.safetensors", args)
@@ -117,6 +122,8 @@ def cv(args: argparse.Namespace, data: Path) -> int:
         align=AlignConfig() if args.align else None,
         command=f"edge-mi train cv --seeds {args.seeds}{_options(args)}{against}",
         against=None if args.against is None else SIZES[args.against],
+        device=DeviceConfig() if args.device_simulation else None,
+        noise=_noise(args) if args.device_simulation else None,
     )
     result = cross_validate(
         _opened_store(args.run, data, design, args.rate),
@@ -171,7 +178,17 @@ def _student(args: argparse.Namespace) -> StudentConfig:
 def _options(args: argparse.Namespace) -> str:
     """What differs from the defaults, as it was typed."""
     size = "" if args.size == SHIPPED_SIZE else f" --size {args.size}"
-    return f"{size}{' --align' if args.align else ''}"
+    device = " --device-simulation" if args.device_simulation else ""
+    if device and noise_folder(args.noise, data_folder()) is None:
+        device += f" --noise {SYNTHETIC}"
+    return f"{size}{' --align' if args.align else ''}{device}"
+
+
+def _noise(args: argparse.Namespace) -> Path | None:
+    folder = noise_folder(args.noise, data_folder())
+    if folder is None and args.noise is None:
+        print(f"no folder nstdb in {data_folder()}: noise is made up", file=sys.stderr)
+    return folder
 
 
 def _design() -> SignalDesign:

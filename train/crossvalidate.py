@@ -23,6 +23,7 @@ from .bootstrap import RESAMPLES, bootstrap
 from .calibrate import fit_platt, probabilities
 from .config import AlignConfig, Recipe
 from .crossfit import StudentJob, inner_splits, soft_labels, train_students, train_teachers
+from .device.config import DeviceConfig
 from .evaluate import ALL, Statistic, Task, at_specificity, estimate, ranked, tasks, with_age
 from .parts import WORKERS, Arrays, RunFolder
 from .provenance import commit, versions
@@ -74,12 +75,17 @@ class CrossValidation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Seeds of the students, whether to try alignment as well, the held-out groups, and a network to compare with."""
+    """Seeds of the students, the held-out groups, and what to try as well: alignment, a patch, another network.
+
+    noise: folder of NSTDB for the patch; None for the stand-in.
+    """
 
     seeds: tuple[int, ...]
     align: AlignConfig | None
     command: str
     against: NetSpec | None = None
+    device: DeviceConfig | None = None
+    noise: Path | None = None
     groups: tuple[Folds, ...] = CROSS_VALIDATION_GROUPS
     frames: tuple[int, ...] = FRAMES
     resamples: int = RESAMPLES
@@ -128,6 +134,12 @@ def cross_validate(
         aligned = _pool(parts, f"logits_{recipe.student.net.frames}", len(splits))
         figures += measure.subject("lead_i_aligned", aligned)
         figures += measure.difference("lead_i_aligned minus lead_i", aligned, own)
+    if plan.device is not None:
+        patch = replace(recipe, align=None).with_device(plan.device, plan.noise)
+        parts = train_students(run, patch, jobs, frames, "lead-I networks of a patch")
+        device = _pool(parts, f"logits_{recipe.student.net.frames}", len(splits))
+        figures += measure.subject("lead_i_device", device)
+        figures += measure.difference("lead_i_device minus lead_i", device, own)
     if plan.against is not None:
         student, other = replace(recipe.student, net=plan.against), plan.against
         parts = train_students(

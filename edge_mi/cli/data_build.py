@@ -49,6 +49,6 @@ def run(args: argparse.Namespace) -> int:
     return int(commands.build(args))
 
 
-def data_folder(collection: str) -> Path:
-    """Where a collection is looked for when no --data says otherwise."""
+def data_folder(collection: str = "") -> Path:
+    """Where a collection is looked for when no --data says otherwise, or the folder that holds them all."""
     return Path(os.environ.get(DATA_VARIABLE) or DEFAULT_DATA) / collection

@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--align", action=argparse.BooleanOptionalAction, default=False,
         help="align with the 12-lead teacher first (default: no; it gains nothing on few records)",
     )  # fmt: skip
+    _add_device(quick, "train on lead I as a patch gives it")
     qat = verbs.add_parser(
         "qat", help="train a checkpoint further in int8 arithmetic, ranges included (goes on after a kill)"
     )
@@ -73,6 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     cv.add_argument(
         "--align", action=argparse.BooleanOptionalAction, default=False, help="measure alignment as well"
     )
+    _add_device(cv, "measure training on lead I as a patch gives it as well")
     reproduce = verbs.add_parser(
         "reproduce",
         help="compare alignment with its rivals: configuration to table and plots (goes on after a kill)",
@@ -99,6 +101,17 @@ def _add_size(parser: argparse.ArgumentParser) -> None:
         default=SHIPPED_SIZE,
         help=f"parameters of the network (default: {SHIPPED_SIZE})",
     )
+
+
+def _add_device(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument(
+        "--device-simulation", action=argparse.BooleanOptionalAction, default=False,
+        help=f"{what}: clock, converter, gain, noise (default: no)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--noise", type=Path, metavar="DIR",
+        help="folder of NSTDB, or `synthetic` for noise that is made up (default: nstdb beside PTB-XL, where it is)",
+    )  # fmt: skip
 
 
 def _add_run(parser: argparse.ArgumentParser, out: str) -> None:

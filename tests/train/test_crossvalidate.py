@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from edge_mi.train.config import Recipe
 from edge_mi.train.crossvalidate import CrossValidation, Plan, cross_validate
+from edge_mi.train.device.config import DeviceConfig
 from edge_mi.train.splits import CROSS_VALIDATION_GROUPS
 from edge_mi.train.teacher import merge_out_of_fold
 
@@ -26,6 +27,7 @@ def result(
         align=tiny_recipe.align,
         command="edge-mi train cv",
         against=replace(tiny_recipe.student.net, name="the-same"),
+        device=DeviceConfig(),
         frames=(11,),
         resamples=20,
     )
@@ -45,6 +47,8 @@ def test_all_subjects_are_measured(result: CrossValidation) -> None:
         "lead_i",
         "lead_i_aligned",
         "lead_i_aligned minus lead_i",
+        "lead_i_device",
+        "lead_i_device minus lead_i",
         "tiny minus the-same",
         "teacher_12_leads",
         "age_alone",
