@@ -18,13 +18,18 @@ from edge_mi.netspec import SHIPPED_SIZE, SIZES
 from edge_mi.notice import NOTICE
 from edge_mi.shipped import shipped_checkpoint
 from edge_mi.signal_design import SignalDesign
+from edge_mi.store import WindowStore
 from edge_mi.terminal import table
 
 from .config import AlignConfig, QatConfig, Recipe, StudentConfig
 from .crossvalidate import Plan, cross_validate
 from .data.ptbxl import build_store, store_name
+from .distributed import joined
 from .filters import design_signal_chain
 from .finish import QuickRun
+from .fit import prepare_torch
+from .pretrain import pretrain as run_pretraining
+from .pretrain_config import pretrain_settings
 from .quantised import train_qat
 from .quick import train_quick
 from .splits import parse_folds
@@ -119,6 +124,26 @@ def cv(args: argparse.Namespace, data: Path) -> int:
     ]
     print(table(rows, header=["subject", "figure", "task", "value", "sd", "95 %", "MI/n"]))
     print(f"\n{result.protocol}\nwritten: {args.out}")
+    return 0
+
+
+def pretrain(args: argparse.Namespace, data: Path) -> int:
+    """Align single-lead encoders with a multi-lead teacher; torchrun may start it many times over."""
+    config, plan = pretrain_settings(args)
+    with joined(args.device) as world:
+        prepare_torch(args.threads)
+        reports = run_pretraining(WindowStore.open(data), config, plan, world)
+    if not world.first:
+        return 0
+    rows = []
+    for report in reports:
+        first, last = (f"{report.curve[0]:.4f}", f"{report.curve[-1]:.4f}") if report.curve else ("-", "-")
+        net, leads = report.encoder.net, ",".join(report.encoder.leads)
+        rows.append([net, leads, report.how, f"{report.parameters:,}", str(len(report.curve)), first, last])
+    print(table(rows, header=["network", "leads", "how", "parameters", "steps", "first loss", "last"]))
+    print(f"\nwritten: {plan.out}")
+    if args.json:
+        print(json.dumps({"schema": 1, "encoders": [strict.encode(report) for report in reports]}))
     return 0
 
 

@@ -18,17 +18,18 @@ from torch import Tensor, nn
 
 from edge_mi.errors import CheckpointError
 
-HEAD: Final = "dense."
+# tensors that an embedding does not depend on: Net1D's head, PatchNet's head and side heads
+HEADS: Final = ("dense.", "head.", "side.")
 _WRAPPED: Final = "module."
 
 
-def load_weights(net: nn.Module, path: Path, *, without: str = HEAD) -> None:
-    """Give `net` every tensor of the file at `path`; those that begin with `without`, the head, stay as they are.
+def load_weights(net: nn.Module, path: Path) -> None:
+    """Give `net` every tensor of the file at `path`, apart from those of the heads, which stay as they are.
 
     Raises CheckpointError for a file that cannot be read, and for the first tensor that does not fit.
     """
-    found = {name: value for name, value in read_tensors(path).items() if not name.startswith(without)}
-    expected = {name: value for name, value in net.state_dict().items() if not name.startswith(without)}
+    found = {name: value for name, value in read_tensors(path).items() if not name.startswith(HEADS)}
+    expected = {name: value for name, value in net.state_dict().items() if not name.startswith(HEADS)}
     for name, value in expected.items():
         if name not in found:
             raise CheckpointError(f"{path}: tensor {name} is missing; this checkpoint is of another network")
