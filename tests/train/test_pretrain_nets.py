@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 from edge_mi.train.distributed import ALONE
 from edge_mi.train.losses.pairwise_sigmoid import PairwiseSigmoidLoss
+from edge_mi.train.net1d import Net1D, Net1DConfig
 from edge_mi.train.pretrain_nets import (
     MaskedLeads,
     SelfAligner,
@@ -116,3 +119,18 @@ def test_a_taught_teacher_has_an_output_for_each_target() -> None:
         "person": (2, 2),
     }
     assert "codes" not in TaughtTeacher("net1d-small", 12, codes=0)(torch.randn(2, 12, 500))
+
+
+def test_a_compiled_encoder_has_the_same_names_and_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Traced and differentiated by torch.compile; writing C++ for it, which takes a minute, is left out."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+    gradients = []
+    for compiled in (False, True):
+        torch.manual_seed(0)
+        net = Net1D(Net1DConfig(first=8, filters=(8,), blocks=(1,), group_width=8, kernel=4))
+        aligner = SelfAligner(net, 8, PairwiseSigmoidLoss(), ALONE, compiled=compiled)
+        aligner(torch.randn(4, 1, 64), torch.randn(4, 8)).backward()
+        gradients.append({name: p.grad for name, p in aligner.named_parameters() if p.grad is not None})
+    assert gradients[0].keys() == gradients[1].keys()
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], gradient, rtol=1e-4, atol=1e-5)
