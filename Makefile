@@ -8,7 +8,7 @@ PIP := -m pip --disable-pip-version-check -q
 
 RESULTS := benchmarks/results
 
-.PHONY: demo python-fits test package compat arm mcu model sizes quantisation noise converters figures bench-stream install-size clean
+.PHONY: demo python-fits test package compat arm mcu model sizes quantisation noise converters figures bench-stream training-speed install-size clean
 
 demo: $(DEMO)/.done
 	@$(DEMO)/bin/python -m edge_mi.benchmarks.demo
@@ -89,6 +89,7 @@ figures: $(TEST)/.done
 	$(MAKE) -s bench-stream > $(RESULTS)/stream.json
 	$(MAKE) -s install-size > $(RESULTS)/install_size.json
 	$(TEST)/bin/python -m edge_mi.benchmarks.startup > $(RESULTS)/startup.json
+	$(MAKE) -s training-speed > $(RESULTS)/training_speed.json
 	$(TEST)/bin/python -m edge_mi.benchmarks.documents
 
 # Python 3.11 or older, for which tflite-runtime exists; numpy 1, and TensorFlow as an independent reader (2 GB)
@@ -119,6 +120,10 @@ converters: $(TEST)/.done
 
 bench-stream: $(TEST)/.done
 	@$(TEST)/bin/python -m edge_mi.benchmarks.throughput
+
+# windows a second in training, and the share of time lost to loading: about a minute
+training-speed: $(TEST)/.done
+	@$(TEST)/bin/python -m edge_mi.benchmarks.training_speed
 
 install-size: $(TEST)/.done
 	@$(TEST)/bin/python -m edge_mi.benchmarks.install_size

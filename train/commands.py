@@ -30,9 +30,13 @@ from .data.commands import say
 from .data.ptbxl import PtbXl
 from .device.config import DeviceConfig
 from .device.noise import SYNTHETIC, noise_folder
+from .distributed import joined
 from .filters import MODEL_RATE_HZ, design_signal_chain
 from .finish import QuickRun
+from .fit import prepare_torch
 from .polarity import LEAST_RECORDS, fit_polarity, with_polarity
+from .pretrain import pretrain as run_pretraining
+from .pretrain_config import pretrain_settings
 from .protocol.config import load_config
 from .protocol.document import write_report
 from .protocol.methods import METHODS
@@ -168,6 +172,26 @@ def reproduce(args: argparse.Namespace, data: Path) -> int:
     if args.json:
         methods = [{"name": each.name, "parameters": each.parameters} for each in done.result.methods]
         print(json.dumps({"schema": 1, "report": str(args.out), "command": command, "methods": methods}))
+    return 0
+
+
+def pretrain(args: argparse.Namespace, data: Path) -> int:
+    """Align single-lead encoders with a multi-lead teacher; torchrun may start it many times over."""
+    config, plan = pretrain_settings(args)
+    with joined(args.device) as world:
+        prepare_torch(args.threads)
+        reports = run_pretraining(WindowStore.open(data), config, plan, world)
+    if not world.first:
+        return 0
+    rows = []
+    for report in reports:
+        first, last = (f"{report.curve[0]:.4f}", f"{report.curve[-1]:.4f}") if report.curve else ("-", "-")
+        net, leads = report.encoder.net, ",".join(report.encoder.leads)
+        rows.append([net, leads, report.how, f"{report.parameters:,}", str(len(report.curve)), first, last])
+    print(table(rows, header=["network", "leads", "how", "parameters", "steps", "first loss", "last"]))
+    print(f"\nwritten: {plan.out}")
+    if args.json:
+        print(json.dumps({"schema": 1, "encoders": [strict.encode(report) for report in reports]}))
     return 0
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,6 +32,12 @@ class Targets:
     age_known: Tensor
     female: Tensor
     sex_known: Tensor
+
+    def to(self, device: str) -> Targets:
+        """The same targets on another device."""
+        names = ("mi", "codes", "age", "age_known", "female", "sex_known")
+        moved: dict[str, Any] = {name: getattr(self, name).to(device) for name in names}
+        return replace(self, **moved)
 
     def side_heads(self) -> dict[str, int]:
         """Side head -> number of outputs: `codes`, and `person` for age and sex."""

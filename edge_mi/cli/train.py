@@ -14,6 +14,7 @@ from edge_mi.optional import require
 _DATA_HELP: Final = (
     f"folder of PTB-XL, or a window store (default: ptbxl in ${DATA_VARIABLE} or in {DEFAULT_DATA})"
 )
+NET1D: Final = ("net1d", "net1d-small")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -92,6 +93,58 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="finished parts (default: runs/reproduce)",
     )
     reproduce.add_argument("--json", action="store_true", help="one JSON document as the last line")
+    _add_pretrain(
+        verbs.add_parser("pretrain", help="SelfMIS in the paper's form, at scale (goes on after a kill)")
+    )
+
+
+def _add_pretrain(parser: argparse.ArgumentParser) -> None:
+    """At scale: torchrun starts the same command on several processes."""
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="STORE", help="window store of several leads"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for encoders and reports"
+    )
+    learned = parser.add_argument_group("what is learned")
+    learned.add_argument("--net", choices=(*NET1D, *SIZES), default="net1d", help="student (default: net1d)")
+    learned.add_argument(
+        "--teacher-net", choices=NET1D, help="teacher (default: net1d for net1d, else net1d-small)"
+    )
+    learned.add_argument("--leads", default="I", metavar="I,II", help="one student for each (default: I)")
+    learned.add_argument(
+        "--teacher", type=Path, metavar="CHECKPOINT", help="multi-lead encoder; else one is trained"
+    )
+    learned.add_argument(
+        "--student", type=Path, metavar="CHECKPOINT", help="single-lead encoder to begin with"
+    )
+    learned.add_argument("--loss", choices=("sigmoid", "infonce"), default="sigmoid")
+    learned.add_argument("--no-bias", action="store_true", help="leave out the bias of the sigmoid loss")
+    learned.add_argument(
+        "--cut-s", type=float, default=8.0, metavar="S", help="self-cut segment (default: 8)"
+    )
+    learned.add_argument(
+        "--input", choices=("mv", "zscore"), default="mv",
+        help="millivolts, or ECGFounder's convention: mean 0, deviation 1, at 500 Hz (default: mv)",
+    )  # fmt: skip
+    learned.add_argument("--folds", metavar="1-8", help="folds to learn from (default: all of the store)")
+    learned.add_argument("--epochs", type=int, default=20, metavar="N", help="(default: 20)")
+    learned.add_argument("--teacher-epochs", type=int, metavar="N", help="(default: as --epochs)")
+    learned.add_argument(
+        "--batch", type=int, default=128, metavar="B", help="of all processes (default: 128)"
+    )
+    learned.add_argument("--lr", type=float, metavar="X", help="highest learning rate (default: by network)")
+    learned.add_argument("--seed", type=int, default=0)
+    way = parser.add_argument_group("how it is computed")
+    way.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    way.add_argument("--precision", choices=("32", "bf16", "16"), default="32")
+    way.add_argument("--compile", action="store_true", help="torch.compile; needs a C++ compiler")
+    way.add_argument("--threads", type=int, default=1, metavar="N", help="of a processor (default: 1)")
+    way.add_argument("--readers", type=int, default=2, metavar="N", help="threads that load (default: 2)")
+    way.add_argument(
+        "--keep-every", type=int, default=200, metavar="N", help="steps between snapshots (default: 200)"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON document as the last line")
 
 
 def _add_size(parser: argparse.ArgumentParser) -> None:
@@ -144,11 +197,6 @@ def run(args: argparse.Namespace) -> int:
     for module in ("torch", "scipy", "safetensors"):
         require(module, extra="train")
     commands: Any = import_module("edge_mi.train.commands")
-    verbs = {
-        "quick": commands.quick,
-        "qat": commands.qat,
-        "polarity": commands.polarity,
-        "cv": commands.cv,
-        "reproduce": commands.reproduce,
-    }
-    return int(verbs[args.verb](args, args.data or data_folder("ptbxl")))
+    verbs = ("quick", "qat", "polarity", "cv", "reproduce", "pretrain")
+    work = {verb: getattr(commands, verb) for verb in verbs}
+    return int(work[args.verb](args, args.data or data_folder("ptbxl")))
