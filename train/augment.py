@@ -57,25 +57,29 @@ class SignalTable:
         """Which samples of `records_mv` the source has, bool (len(rows), leads, samples)."""
         return self._codes[rows] != MISSING_CODE
 
-    def augmented_mv(self, rows: Tensor, config: AugmentConfig) -> Tensor:
-        """One random view of each record, float32 (len(rows), leads, crop), millivolts; noise everywhere."""
+    def augmented_mv(self, rows: Tensor, config: AugmentConfig, lead: Tensor | None = None) -> Tensor:
+        """One random view of each record, float32 (len(rows), leads, crop), millivolts; noise everywhere.
+
+        lead: position of the one lead of each record that is seen, int64 (len(rows),); None for all leads.
+        """
         device = self._device
         if (device.config if device else None) != config.device:
             raise ValueError("views of another patch than the table was put on")
-        count = len(rows)
+        codes = self._codes[rows] if lead is None else self._codes[rows, lead][:, None]
+        count, leads = codes.shape[:2]
         crop = min(config.crop_samples, self.samples)
         span = crop if device is None else min(device.span(crop), self.samples)
         starts = torch.randint(0, self.samples - span + 1, (count, 1, 1))
         if device is None:
-            index = (starts + torch.arange(crop)).expand(-1, self._codes.shape[1], -1)
-            views = _millivolts(self._codes[rows].gather(2, index))
+            views = _millivolts(codes.gather(2, (starts + torch.arange(crop)).expand(-1, leads, -1)))
         else:
-            views = device.views(self.records_mv(rows), starts, crop)
+            views = device.views(_millivolts(codes), starts, crop)
         gain = torch.exp((2 * torch.rand(count, 1, 1) - 1) * config.log_gain)
         noise_mv = config.noise_mv * torch.rand(count, 1, 1) * torch.randn_like(views)
-        if device is not None:
-            return device.sensed_mv(views * gain, rows, gain) + noise_mv
-        return views * gain + noise_mv
+        if device is None:
+            return views * gain + noise_mv
+        powers = device.powers[rows] if lead is None else device.powers[rows, lead][:, None]
+        return device.sensed_mv(views * gain, powers, gain) + noise_mv
 
 
 def _millivolts(codes: Tensor) -> Tensor:

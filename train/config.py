@@ -78,13 +78,23 @@ class TeacherConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlignConfig:
-    """Alignment of the lead-I encoder with the teacher; scale and bias are the loss's starting values."""
+    """Alignment of a single-lead encoder with the teacher; scale and bias are the loss's starting values.
 
+    leads: what segments are cut from, each time one lead of a record; lead I alone is the paper's form. task: the
+    labels that are learned from the same segments, None for none.
+    """
+
+    leads: tuple[str, ...] = ("I",)
     projection: int = 64
     scale: float = 1 / 0.07
     bias: float | None = -10.0
+    task: TaskConfig | None = None
     fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=20, batch=128))
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+    def __post_init__(self) -> None:
+        if not self.leads:
+            raise ValueError("alignment cuts its segments from one lead at least")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,7 +51,7 @@ class DeviceSimulation:
         self._begins = torch.from_numpy(np.cumsum(sizes) - sizes)
         self._channels = torch.tensor([len(track) for track in tracks])
         self._lengths = torch.tensor([track.shape[1] for track in tracks])
-        self._powers = torch.from_numpy(signal_powers)
+        self.powers = torch.from_numpy(signal_powers)
         self._taps = torch.tensor(design_band_pass(rate_hz), dtype=torch.float32) / (1 << TAP_BITS)
 
     @property
@@ -75,11 +75,11 @@ class DeviceSimulation:
         step = 1 / (1 + _symmetric(starts.shape, self.config.rate.error))
         return _interpolate(signals_mv, starts + step * torch.arange(samples))
 
-    def sensed_mv(self, views_mv: Tensor, rows: Tensor, gain: Tensor) -> Tensor:
+    def sensed_mv(self, views_mv: Tensor, powers: Tensor, gain: Tensor) -> Tensor:
         """What the chain makes of the patch's signal, float32 as `views_mv` (batch, leads, samples).
 
-        rows: the records, int64 (batch,). gain: what the views were already multiplied by, (batch, 1, 1): noise
-        follows it, so that a record's SNR does not.
+        powers: of `signal_powers`, those of the views, (batch, leads). gain: what the views were already multiplied
+        by, (batch, 1, 1): noise follows it, so that a record's SNR does not.
         """
         config = self.config
         if config.gain is not None:
@@ -88,7 +88,7 @@ class DeviceSimulation:
         shape = (*views_mv.shape[:2], views_mv.shape[2] + 2 * self.margin)
         added = torch.zeros(shape)
         for noise in config.noises:
-            added += self._noise(noise, shape, self._powers[rows][:, :, None] * gain.square())
+            added += self._noise(noise, shape, powers[:, :, None] * gain.square())
         if config.wander is not None:
             added += _wander(config.wander, shape, self._rate_hz)
         if config.adc is not None:

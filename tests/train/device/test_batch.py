@@ -121,7 +121,7 @@ def test_rounding_is_filtered_as_the_chain_filters(design: SignalDesign) -> None
     """What a patch adds passes the same taps as in the product."""
     torch.manual_seed(1)
     config = only(wander=WanderConfig(amplitude_mv=(1.0, 1.0), frequency_hz=(0.9, 0.9)))
-    found = simulation(config).sensed_mv(torch.zeros(1, 1, SAMPLES), torch.tensor([0]), torch.ones(1, 1, 1))
+    found = simulation(config).sensed_mv(torch.zeros(1, 1, SAMPLES), torch.ones(1, 1), torch.ones(1, 1, 1))
     seconds = np.arange(-190, SAMPLES + 190) / RATE_HZ
     patterns = [
         filter_segment(design, RATE_HZ, f(2 * np.pi * 0.9 * seconds))[190:-190] for f in (np.sin, np.cos)
@@ -157,18 +157,19 @@ def test_noise_is_mixed_in_at_the_ratio_that_is_asked_for(
 def test_noise_falls_on_the_share_of_records_that_is_asked_for(noise: NoiseTracks) -> None:
     torch.manual_seed(0)
     config = only(noise=NoiseConfig(probability=0.5))
-    zero, rows = torch.zeros(400, 1, 200), torch.zeros(400, dtype=torch.int64)
-    found = simulation(config, noise).sensed_mv(zero, rows, torch.ones(400, 1, 1))
+    found = simulation(config, noise).sensed_mv(
+        torch.zeros(400, 1, 200), torch.ones(400, 1), torch.ones(400, 1, 1)
+    )
     assert 0.4 < (found.abs().amax(2) > 0).float().mean() < 0.6
 
 
 def test_noise_follows_the_gain_of_a_record(noise: NoiseTracks) -> None:
     config = only(noise=NoiseConfig(probability=1.0))
-    rows, zero = torch.zeros(8, dtype=torch.int64), torch.zeros(8, 1, SAMPLES)
+    powers, zero = torch.ones(8, 1), torch.zeros(8, 1, SAMPLES)
     found = []
     for gain in (1.0, 2.0):
         torch.manual_seed(0)
-        found.append(simulation(config, noise).sensed_mv(zero, rows, torch.full((8, 1, 1), gain)))
+        found.append(simulation(config, noise).sensed_mv(zero, powers, torch.full((8, 1, 1), gain)))
     torch.testing.assert_close(found[1], 2 * found[0])
 
 
