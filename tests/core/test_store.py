@@ -55,6 +55,7 @@ RECORDS = tuple(
     for i in range(4)
 )
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=5)
+# torch, where a test before has set it up for training, flushes subnormal numbers
 RECORD = st.builds(
     StoredRecord,
     record_id=TEXT,
@@ -62,8 +63,8 @@ RECORD = st.builds(
     fold=st.integers(1, 9),
     mi=st.none() | st.booleans(),
     norm=st.none() | st.booleans(),
-    codes=st.dictionaries(TEXT, st.floats(0, 100), max_size=3),
-    age_years=st.none() | st.floats(0, 90),
+    codes=st.dictionaries(TEXT, st.floats(0, 100, allow_subnormal=False), max_size=3),
+    age_years=st.none() | st.floats(0, 90, allow_subnormal=False),
     female=st.none() | st.booleans(),
     stage=st.sampled_from([None, "recent", "old"]),
 )
