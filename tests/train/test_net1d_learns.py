@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from edge_mi.train.config import FitConfig
-from edge_mi.train.data.ptbxl import LEADS, build_store
+from edge_mi.train.data.build import build_store
+from edge_mi.train.data.ptbxl import LEADS, PtbXl
 from edge_mi.train.distributed import ALONE
 from edge_mi.train.fit import fit, seed_torch
 from edge_mi.train.losses.pairwise_sigmoid import PairwiseSigmoidLoss
@@ -39,7 +40,7 @@ def few_records(source: Path, path: Path) -> Path:
 
 def test_one_epoch_of_alignment_brings_the_loss_down(tmp_path: Path, design: SignalDesign) -> None:
     data = few_records(real_data("ptbxl"), tmp_path / "ptbxl")
-    build_store(data, tmp_path / "store", design)
+    build_store(PtbXl(data), tmp_path / "store", design)
     store = WindowStore.open(tmp_path / "store")
     seed_torch(0)
     teacher = make_encoder("net1d", leads=12, outputs=9).eval().requires_grad_(False)
