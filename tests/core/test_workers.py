@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator
 
+from doomed import killed_by_thirteen
+
 from edge_mi.workers import WorkerPool
-
-
-def killed_by_thirteen(item: int) -> int:
-    """Twice the item; the process that gets 13 dies of it."""
-    if item == 13:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return 2 * item
 
 
 def test_a_dead_worker_loses_nothing_and_the_order_stays() -> None:
