@@ -24,6 +24,7 @@ from edge_mi.notice import NOTICE
 
 from .converter_figures import converter_figures
 from .device_figures import arm_figures, mcu_figures
+from .noise_figures import noise_figures, noise_svg
 from .pareto import pareto_svg
 from .polarity_figures import polarity_figures
 from .quantisation_figures import quantisation_figures
@@ -81,6 +82,7 @@ def render_documents(root: Path) -> dict[Path, str]:
         Path("docs/figures.md"): "\n".join(
             [
                 *_figures(bundle, results),
+                *noise_figures(results["noise"], results["spliced"]),
                 *polarity_figures(results["polarity"]),
                 *size_figures(results["sizes"]),
                 *quantisation_figures(results["ranges"], results["qat"]),
@@ -90,6 +92,7 @@ def render_documents(root: Path) -> dict[Path, str]:
             ]
         )
         + "\n",
+        Path("docs/noise.svg"): noise_svg(results["noise"]),
         Path("docs/sizes.svg"): pareto_svg(results["sizes"]),
         SHIPPED / "MODEL_CARD.md": "\n".join(_card(bundle, cv)) + "\n",
     }

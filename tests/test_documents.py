@@ -14,6 +14,8 @@ DOCUMENTS = (
     "CONTRIBUTING.md",
     "docs/architecture.md",
     "docs/data.md",
+    "docs/data-fetch.md",
+    "docs/pretraining.md",
     "docs/figures.md",
     "docs/signing.md",
 )

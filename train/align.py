@@ -100,7 +100,7 @@ def align(
     def loss_of(batch: Tensor) -> Tensor:
         lead = torch.randint(signals.leads, (len(batch),)) if signals.leads > 1 else None
         features = aligner.features(signals.augmented_mv(batch, config.augment, lead))
-        loss: Tensor = aligner(features, aims[batch])
+        loss: Tensor = config.weight * aligner(features, aims[batch])
         if targets is not None and config.task is not None:
             outputs = encoder.outputs_of(features)
             loss = loss + task_loss(outputs, targets, batch, config.task, positive_weight=weight)

@@ -23,7 +23,7 @@ from edge_mi.signal_design import SignalDesign
 from edge_mi.store import WindowStore
 from edge_mi.terminal import table
 
-from .config import AlignConfig, QatConfig, Recipe, StudentConfig
+from .config import QatConfig, Recipe, StudentConfig
 from .crossvalidate import Plan, cross_validate
 from .data.build import build_store, store_name
 from .data.commands import say
@@ -55,7 +55,7 @@ def quick(args: argparse.Namespace, data: Path) -> int:
     if args.out is not None:
         check_place(args.out)
     plan = QuickRun(folds=folds, test_fold=args.test_fold, seed=args.seed, command=command)
-    recipe = Recipe(align=AlignConfig() if args.align else None, student=_student(args))
+    recipe = _recipe(args)
     if args.device_simulation:
         recipe = recipe.with_device(DeviceConfig(), _noise(args))
     design = _design()
@@ -123,7 +123,6 @@ def cv(args: argparse.Namespace, data: Path) -> int:
     design = _design()
     plan = Plan(
         seeds=tuple(range(args.seeds)),
-        align=AlignConfig() if args.align else None,
         command=f"edge-mi train cv --seeds {args.seeds}{_options(args)}{against}",
         against=None if args.against is None else SIZES[args.against],
         device=DeviceConfig() if args.device_simulation else None,
@@ -133,7 +132,7 @@ def cv(args: argparse.Namespace, data: Path) -> int:
         _opened_store(args.run, data, design, args.rate),
         args.run,
         plan,
-        Recipe(student=_student(args)),
+        _recipe(args),
         design,
     )
     write_file(args.out, strict.dumps(result).encode())
@@ -195,8 +194,9 @@ def pretrain(args: argparse.Namespace, data: Path) -> int:
     return 0
 
 
-def _student(args: argparse.Namespace) -> StudentConfig:
-    return StudentConfig(net=SIZES[args.size])
+def _recipe(args: argparse.Namespace) -> Recipe:
+    student = StudentConfig(net=SIZES[args.size])
+    return Recipe(student=student) if args.align else Recipe(align=None, student=student)
 
 
 def _options(args: argparse.Namespace) -> str:
@@ -205,7 +205,7 @@ def _options(args: argparse.Namespace) -> str:
     device = " --device-simulation" if args.device_simulation else ""
     if device and noise_folder(args.noise, data_folder()) is None:
         device += f" --noise {SYNTHETIC}"
-    return f"{size}{' --align' if args.align else ''}{device}"
+    return f"{size}{'' if args.align else ' --no-align'}{device}"
 
 
 def _noise(args: argparse.Namespace) -> Path | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from edge_mi.netspec import PATCHNET_S, NetSpec
 from edge_mi.range_search import DEFAULT, RangeMethod
 
+from .data.ptbxl import LEADS
 from .device.config import DeviceConfig
 
 
@@ -80,16 +81,18 @@ class TeacherConfig:
 class AlignConfig:
     """Alignment of a single-lead encoder with the teacher; scale and bias are the loss's starting values.
 
-    leads: what segments are cut from, each time one lead of a record; lead I alone is the paper's form. task: the
-    labels that are learned from the same segments, None for none.
+    leads: what segments are cut from, each time one lead of a record; lead I alone is the paper's form, and gains
+    nothing on few records. weight: of the loss over pairs. task: the labels that are learned from the same segments
+    beside it, None for none.
     """
 
-    leads: tuple[str, ...] = ("I",)
+    leads: tuple[str, ...] = LEADS
     projection: int = 64
     scale: float = 1 / 0.07
     bias: float | None = -10.0
-    task: TaskConfig | None = None
-    fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=20, batch=128))
+    weight: float = 0.5
+    task: TaskConfig | None = field(default_factory=lambda: TaskConfig(distil=0.0))
+    fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=60))
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def __post_init__(self) -> None:
@@ -135,7 +138,7 @@ class Recipe:
     """
 
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
-    align: AlignConfig | None = None
+    align: AlignConfig | None = field(default_factory=AlignConfig)
     student: StudentConfig = field(default_factory=StudentConfig)
     ranges: RangeMethod = DEFAULT
     noise: Path | None = None

@@ -39,11 +39,15 @@ def train_qat(
     quick.check_store(store, info.signal)
     check_unseen(checkpoint, store, quick.test_fold)
     student = replace(recipe.student, net=info.net)
-    plain = replace(recipe, align=None, student=student)
+    recipe = replace(recipe, student=student)
     splits = inner_splits(quick.folds)
-    soft = soft_labels(train_teachers(run, plain, splits, "12-lead teachers"))
-    jobs = [StudentJob(split=split, seed=quick.seed, soft_logits=soft) for split in splits]
-    students = train_students(run, plain, jobs, (info.net.frames,), "lead-I networks")
+    teachers = train_teachers(run, recipe, splits, "12-lead teachers")
+    soft = soft_labels(teachers)
+    jobs = [
+        StudentJob(split=split, seed=quick.seed, soft_logits=soft, embedding=teacher[0]["embedding"])
+        for split, teacher in zip(splits, teachers, strict=True)
+    ]
+    students = train_students(run, recipe, jobs, (info.net.frames,), "lead-I networks")
     initial = [folded_weights(part, info.net.layer_names) for part in students]
     parts = [
         qat_part(

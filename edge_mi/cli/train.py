@@ -24,10 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_run(quick, "RUN/model.safetensors")
     _add_size(quick)
-    quick.add_argument(
-        "--align", action=argparse.BooleanOptionalAction, default=False,
-        help="align with the 12-lead teacher first (default: no; it gains nothing on few records)",
-    )  # fmt: skip
+    _add_align(quick)
     _add_device(quick, "train on lead I as a patch gives it")
     qat = verbs.add_parser(
         "qat", help="train a checkpoint further in int8 arithmetic, ranges included (goes on after a kill)"
@@ -72,8 +69,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     cv.add_argument(
         "--against", choices=SIZES, help="train this size as well and measure the difference, in pairs"
     )
+    _add_align(cv)
     cv.add_argument(
-        "--align", action=argparse.BooleanOptionalAction, default=False, help="measure alignment as well"
+        "--scratch", action="store_true", help="measure the same networks without alignment as well"
     )
     _add_device(cv, "measure training on lead I as a patch gives it as well")
     reproduce = verbs.add_parser(
@@ -145,6 +143,13 @@ def _add_pretrain(parser: argparse.ArgumentParser) -> None:
         "--keep-every", type=int, default=200, metavar="N", help="steps between snapshots (default: 200)"
     )
     parser.add_argument("--json", action="store_true", help="one JSON document as the last line")
+
+
+def _add_align(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--align", action=argparse.BooleanOptionalAction, default=True,
+        help="align segments of every lead with the 12-lead teacher, and teach them the labels, before lead I (default: yes)",
+    )  # fmt: skip
 
 
 def _add_size(parser: argparse.ArgumentParser) -> None:
