@@ -80,19 +80,11 @@ def test_it_has_30_66_million_parameters_of_which_batch_norm_is_unused() -> None
     assert 0.9e6 < sum(p.numel() for p in small.parameters()) < 1.1e6
 
 
-@pytest.mark.parametrize("layout", ["plain", "state_dict", "wrapped", "safetensors"])
-def test_a_published_checkpoint_loads_apart_from_its_head(
-    tmp_path: Path, twelve: dict[str, Tensor], layout: str
-) -> None:
-    path = tmp_path / ("weights.safetensors" if layout == "safetensors" else "weights.pth")
-    if layout == "safetensors":
-        safetensors.torch.save_file(twelve, path)
-    elif layout == "plain":
-        torch.save(twelve, path)
-    else:
-        prefix = "module." if layout == "wrapped" else ""
-        state = {prefix + name: value for name, value in twelve.items()}
-        torch.save({"epoch": 3, "auroc": np.float64(0.92), "state_dict": state}, path)
+def test_a_published_checkpoint_loads_apart_from_its_head(tmp_path: Path, twelve: dict[str, Tensor]) -> None:
+    """In the fullest layout: under `state_dict`, names as several processors leave them, numbers beside it."""
+    path = tmp_path / "weights.pth"
+    state = {f"module.{name}": value for name, value in twelve.items()}
+    torch.save({"epoch": 3, "auroc": np.float64(0.92), "state_dict": state}, path)
     net = Net1D(Net1DConfig(leads=12, outputs=9))
     head = net.dense.weight.detach().clone()
     load_weights(net, path)
@@ -100,6 +92,20 @@ def test_a_published_checkpoint_loads_apart_from_its_head(
     body = [name for name in twelve if not name.startswith("dense.")]
     assert all(torch.equal(loaded[name], twelve[name]) for name in body)
     assert torch.equal(net.dense.weight, head)
+
+
+@pytest.mark.parametrize("layout", ["plain", "state_dict", "safetensors"])
+def test_other_layouts_load_too(tmp_path: Path, layout: str) -> None:
+    state = Net1D(small_config(12, outputs=3)).state_dict()
+    path = tmp_path / ("weights.safetensors" if layout == "safetensors" else "weights.pth")
+    if layout == "safetensors":
+        safetensors.torch.save_file(state, path)
+    else:
+        torch.save(state if layout == "plain" else {"state_dict": state}, path)
+    net = Net1D(small_config(12))
+    load_weights(net, path)
+    assert torch.equal(net.state_dict()["stage_list.6.block_list.1.bn3.running_var"], torch.ones(208))
+    assert torch.equal(net.first_conv.conv.weight, state["first_conv.conv.weight"])
 
 
 def small_file(path: Path, **change: Tensor | None) -> Path:

@@ -204,7 +204,7 @@ def test_a_teacher_of_another_number_of_leads_is_refused(
 
 
 def test_bf16_runs(done: tuple[Path, list[EncoderReport]], store: WindowStore, tmp_path: Path) -> None:
-    config = replace(CONFIG, net="net1d-small", fit=replace(FIT, epochs=1))
+    config = replace(CONFIG, fit=replace(FIT, epochs=1))
     plan = PretrainPlan(out=tmp_path, teacher=done[0] / "teacher.safetensors", precision="bf16")
     _, student = pretrain(store, config, plan, ALONE)
     assert (student.precision, len(student.curve)) == ("bf16", 3)
