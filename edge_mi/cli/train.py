@@ -148,7 +148,7 @@ def _add_pretrain(parser: argparse.ArgumentParser) -> None:
 def _add_align(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--align", action=argparse.BooleanOptionalAction, default=True,
-        help="align segments of every lead with the 12-lead teacher, and teach them the labels, before lead I (default: yes)",
+        help="align segments of every lead with the 12-lead teacher, and teach them labels, before lead I (default: yes)",
     )  # fmt: skip
 
 
