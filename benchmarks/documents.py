@@ -28,6 +28,7 @@ from .noise_figures import noise_figures, noise_svg
 from .pareto import pareto_svg
 from .polarity_figures import polarity_figures
 from .quantisation_figures import quantisation_figures
+from .scale_figures import scale_figures
 from .size_figures import size_figures
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -85,6 +86,7 @@ def render_documents(root: Path) -> dict[Path, str]:
                 *noise_figures(results["noise"], results["spliced"]),
                 *polarity_figures(results["polarity"]),
                 *size_figures(results["sizes"]),
+                *scale_figures(results["store_growth"], results["training_speed"]),
                 *quantisation_figures(results["ranges"], results["qat"]),
                 *converter_figures(results["converters"]),
                 *mcu_figures(results["mcu"]),
