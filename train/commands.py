@@ -121,9 +121,11 @@ def cv(args: argparse.Namespace, data: Path) -> int:
     check_place(args.out)
     against = "" if args.against is None else f" --against {args.against}"
     design = _design()
+    scratch = " --scratch" if args.scratch else ""
     plan = Plan(
         seeds=tuple(range(args.seeds)),
-        command=f"edge-mi train cv --seeds {args.seeds}{_options(args)}{against}",
+        command=f"edge-mi train cv --seeds {args.seeds}{_options(args)}{scratch}{against}",
+        scratch=args.scratch,
         against=None if args.against is None else SIZES[args.against],
         device=DeviceConfig() if args.device_simulation else None,
         noise=_noise(args) if args.device_simulation else None,
