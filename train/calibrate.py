@@ -16,7 +16,7 @@ from edge_mi.metrics import (
 
 STEPS = 50
 TOLERANCE = 1e-10
-RIDGE = 1e-9
+JITTER = 1e-9
 HALVINGS = 60
 DEFAULT_POINT = "specificity_90"  # one answer a second: a false one in ten is already many
 
@@ -59,20 +59,25 @@ def fit_logistic(
     aims: NDArray[np.float64],
     start: NDArray[np.float64],
     *,
-    ridge: float = RIDGE,
+    ridge: float = 0.0,
 ) -> NDArray[np.float64]:
-    """Coefficients float64 (k,) of largest likelihood for `aims` (n,), 0..1, given `design` (n, k), by Newton steps."""
-    beta, loss = start, _loss(design, start, aims)
+    """Coefficients float64 (k,) of largest likelihood for `aims` (n,), 0..1, given `design` (n, k), by Newton steps.
+
+    ridge: half of it times the squared coefficients is added to the negative log likelihood.
+    """
+    beta, loss = start, _loss(design, start, aims, ridge)
     for _ in range(STEPS):
         p = sigmoid(design @ beta)
-        hessian = (design * (p * (1 - p))[:, None]).T @ design + RIDGE * np.eye(len(start))
-        direction = np.linalg.solve(hessian, design.T @ (aims - p))
+        hessian = (design * (p * (1 - p))[:, None]).T @ design + (ridge + JITTER) * np.eye(len(start))
+        direction = np.linalg.solve(hessian, design.T @ (aims - p) - ridge * beta)
         # a step from a flat place may be far too long: half it until the loss falls
         tries = (beta + direction * 0.5**halvings for halvings in range(HALVINGS))
-        better = next((found for found in tries if _loss(design, found, aims) < loss - TOLERANCE), None)
+        better = next(
+            (found for found in tries if _loss(design, found, aims, ridge) < loss - TOLERANCE), None
+        )
         if better is None:
             break
-        beta, loss = better, _loss(design, better, aims)
+        beta, loss = better, _loss(design, better, aims, ridge)
     return beta
 
 
@@ -113,6 +118,8 @@ def sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.exp(-np.logaddexp(0.0, -x))
 
 
-def _loss(design: NDArray[np.float64], beta: NDArray[np.float64], aims: NDArray[np.float64]) -> float:
+def _loss(
+    design: NDArray[np.float64], beta: NDArray[np.float64], aims: NDArray[np.float64], ridge: float
+) -> float:
     z = design @ beta
-    return float((np.logaddexp(0.0, z) - aims * z).sum())
+    return float((np.logaddexp(0.0, z) - aims * z).sum() + ridge / 2 * (beta @ beta))

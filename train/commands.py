@@ -23,7 +23,7 @@ from edge_mi.signal_design import SignalDesign
 from edge_mi.store import WindowStore
 from edge_mi.terminal import table
 
-from .config import QatConfig, Recipe, StudentConfig
+from .config import AlignConfig, QatConfig, Recipe, StudentConfig
 from .crossvalidate import Plan, cross_validate
 from .data.build import build_store, store_name
 from .data.commands import say
@@ -55,9 +55,7 @@ def quick(args: argparse.Namespace, data: Path) -> int:
     if args.out is not None:
         check_place(args.out)
     plan = QuickRun(folds=folds, test_fold=args.test_fold, seed=args.seed, command=command)
-    recipe = _recipe(args)
-    if args.device_simulation:
-        recipe = recipe.with_device(DeviceConfig(), _noise(args))
+    recipe = _device_recipe(args)
     design = _design()
     checkpoint = train_quick(_opened_store(args.run, data, design, args.rate), args.run, plan, recipe, design)
     return _write(checkpoint, args.out or args.run / "model.safetensors", args)
@@ -68,7 +66,7 @@ def qat(args: argparse.Namespace, data: Path) -> int:
     path = args.checkpoint or shipped_checkpoint()
     command = (
         f"edge-mi train qat {shlex.quote(path.name)} --folds {args.folds} --test-fold {args.test_fold} "
-        f"--seed {args.seed} --epochs {args.epochs}"
+        f"--seed {args.seed} --epochs {args.epochs}{_way(args)}"
     )
     if args.epochs < 1:
         raise ConfigError(f"--epochs {args.epochs}; at least 1 is needed")
@@ -79,7 +77,7 @@ def qat(args: argparse.Namespace, data: Path) -> int:
     default = QatConfig()
     config = replace(default, fit=replace(default.fit, epochs=args.epochs))
     store_path = _opened_store(args.run, data, checkpoint.info.signal, args.rate)
-    learned = train_qat(checkpoint, store_path, args.run, plan, Recipe(), config)
+    learned = train_qat(checkpoint, store_path, args.run, plan, _device_recipe(args), config)
     return _write(learned, args.out or args.run / "qat.safetensors", args)
 
 
@@ -118,6 +116,8 @@ def cv(args: argparse.Namespace, data: Path) -> int:
         raise ConfigError(f"--seeds {args.seeds}; at least 1 network is needed")
     if args.against == args.size:
         raise ConfigError(f"--against {args.against} is the size that is cross-validated; name another")
+    if args.scratch and not args.align:
+        raise ConfigError("--scratch compares alignment with going without: add --align")
     check_place(args.out)
     against = "" if args.against is None else f" --against {args.against}"
     design = _design()
@@ -197,17 +197,26 @@ def pretrain(args: argparse.Namespace, data: Path) -> int:
 
 
 def _recipe(args: argparse.Namespace) -> Recipe:
-    student = StudentConfig(net=SIZES[args.size])
-    return Recipe(student=student) if args.align else Recipe(align=None, student=student)
+    student = StudentConfig(net=SIZES[getattr(args, "size", SHIPPED_SIZE)])
+    return Recipe(align=AlignConfig() if args.align else None, student=student)
+
+
+def _device_recipe(args: argparse.Namespace) -> Recipe:
+    recipe = _recipe(args)
+    return recipe.with_device(DeviceConfig(), _noise(args)) if args.device_simulation else recipe
 
 
 def _options(args: argparse.Namespace) -> str:
     """What differs from the defaults, as it was typed."""
     size = "" if args.size == SHIPPED_SIZE else f" --size {args.size}"
+    return size + _way(args)
+
+
+def _way(args: argparse.Namespace) -> str:
     device = " --device-simulation" if args.device_simulation else ""
     if device and noise_folder(args.noise, data_folder()) is None:
         device += f" --noise {SYNTHETIC}"
-    return f"{size}{'' if args.align else ' --no-align'}{device}"
+    return f"{' --align' if args.align else ''}{device}"
 
 
 def _noise(args: argparse.Namespace) -> Path | None:

@@ -138,7 +138,7 @@ class Recipe:
     """
 
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
-    align: AlignConfig | None = field(default_factory=AlignConfig)
+    align: AlignConfig | None = None
     student: StudentConfig = field(default_factory=StudentConfig)
     ranges: RangeMethod = DEFAULT
     noise: Path | None = None

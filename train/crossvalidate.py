@@ -27,7 +27,7 @@ from .device.config import DeviceConfig
 from .evaluate import ALL, Statistic, Task, at_specificity, estimate, ranked, tasks, with_age
 from .parts import WORKERS, Arrays, RunFolder
 from .provenance import commit, versions
-from .splits import CROSS_VALIDATION_GROUPS, Folds, without
+from .splits import CROSS_VALIDATION_GROUPS, Folds, split_by_folds, without
 
 SCHEMA: Final = 1
 FRAMES: Final = (33, 35, 37)  # window lengths tried beside the network's own
@@ -107,6 +107,9 @@ def cross_validate(
     store.check_filter(design)
     folds = tuple(sorted(fold for group in plan.groups for fold in group))
     splits = [(without(folds, group), group) for group in plan.groups]
+    for train, test in splits:
+        split_by_folds(store, train=train, test=test)
+    store.labels  # noqa: B018  a store without labels is refused here, and not after an epoch
     inner = [inner_splits(train) for train, _ in splits]
     trained = train_teachers(
         run, recipe, [*splits, *(s for group in inner for s in group)], "12-lead teachers"

@@ -22,7 +22,7 @@ from .calibrate import DEFAULT_POINT, fit_platt, operating_points, probabilities
 from .evaluate import Arithmetic, evaluate
 from .polarity import fit_polarity
 from .provenance import commit, versions
-from .splits import Folds, check_folds, span
+from .splits import Folds, check_folds, span, split_by_folds
 
 Logits: TypeAlias = NDArray[np.floating]
 
@@ -43,8 +43,13 @@ class QuickRun:
             raise ConfigError(f"fold {self.test_fold} is trained on; a test fold must be another")
 
     def check_store(self, store: WindowStore, design: SignalDesign) -> None:
-        """Raises StoreError where the store is of another design or has no record in a fold."""
+        """Raises StoreError where the store is of another design or without labels, or has no record in a fold.
+
+        Also where a patient is on both sides.
+        """
         store.check_filter(design)
+        split_by_folds(store, train=self.folds, test=(self.test_fold,))
+        store.labels  # noqa: B018  a store without labels is refused here, and not after an epoch
         for fold in (*self.folds, self.test_fold):
             if len(store.rows_of((fold,))) == 0:
                 raise StoreError(f"the store has no record of fold {fold}")

@@ -20,13 +20,12 @@ from edge_mi.polarity import PolarityCheck, correlation_permille
 from edge_mi.signal_design import MV_BITS
 from edge_mi.store import CODES_PER_MV, WindowStore
 
+from .calibrate import fit_logistic
 from .splits import Folds, check_folds, span
 
 LEAST_RECORDS: Final = 100
 MEMORY_S: Final = 30.0  # as long as the alarm looks back
 UPRIGHT_PERMILLE: Final = 0
-_STEPS: Final = 50
-_TOLERANCE: Final = 1e-10
 _LARGEST: Final = 127
 
 
@@ -104,22 +103,11 @@ def out_of_fold(
 def fit_weights(beats: NDArray[np.int64], ridge: float) -> tuple[int, ...]:
     """Integer weights, the largest 127, of summed beats, int64 (n, samples), that stand upright.
 
-    Minimises sum log(1 + exp(-x w)) + ridge / 2 |w|^2 by Newton steps, halved until the loss falls; x are the beats
-    around their means, of length 1.
+    Minimises sum log(1 + exp(-x w)) + ridge / 2 |w|^2; x are the beats around their means, of length 1.
     """
     x = beats - beats.mean(axis=1, keepdims=True)
     x /= np.maximum(np.sqrt((x * x).sum(axis=1, keepdims=True)), 1.0)
-    w = np.zeros(x.shape[1])
-    loss = _loss(x, w, ridge)
-    for _ in range(_STEPS):
-        p = 1 / (1 + np.exp(x @ w))
-        hessian = (x * (p * (1 - p))[:, None]).T @ x + ridge * np.eye(len(w))
-        direction = np.linalg.solve(hessian, x.T @ p - ridge * w)
-        tries = (w + direction * 0.5**halvings for halvings in range(60))
-        better = next((found for found in tries if _loss(x, found, ridge) < loss - _TOLERANCE), None)
-        if better is None:
-            break
-        w, loss = better, _loss(x, better, ridge)
+    w = fit_logistic(x, np.ones(len(x)), np.zeros(x.shape[1]), ridge=ridge)
     w -= w.mean()
     return tuple(int(value) for value in np.rint(w * (_LARGEST / np.abs(w).max())))
 
@@ -127,7 +115,3 @@ def fit_weights(beats: NDArray[np.int64], ridge: float) -> tuple[int, ...]:
 def with_polarity(checkpoint: Checkpoint, check: PolarityCheck) -> Checkpoint:
     """The checkpoint with this check, whatever it had before."""
     return Checkpoint(replace(checkpoint.info, polarity=check), checkpoint.weights)
-
-
-def _loss(x: NDArray[np.float64], w: NDArray[np.float64], ridge: float) -> float:
-    return float(np.logaddexp(0.0, -x @ w).sum() + ridge / 2 * (w @ w))

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from edge_mi import strict
 from edge_mi.checkpoint import DataSource
 from edge_mi.errors import ConfigError, OutputError
+from edge_mi.netspec import SIZES
 from edge_mi.progress import Progress
 from edge_mi.store import WindowStore
 
@@ -95,6 +96,11 @@ class _Run:
         self.leads = tuple(lead for lead in LEADS if lead.lower() in names)
         self.rate_hz = store.manifest.rate_hz
         self.cut_samples = round(config.cut_s * self.rate_hz)
+        shortest = SIZES[config.net].receptive_field if config.net in SIZES else 1
+        if self.cut_samples < shortest:
+            raise ConfigError(
+                f"a cut of {config.cut_s:g} s has {self.cut_samples} samples, {config.net} sees {shortest} at a time"
+            )
         self.input = SignalInput(config.input, self.rate_hz).to(world.device)
 
     def key(self, stage: str, **decides: Any) -> str:
@@ -178,7 +184,7 @@ class _Run:
                 version=source.version,
                 licence=source.licence,
                 records=len(self.rows),
-                patients=len({self.store.records[row].patient_id for row in self.rows}),
+                patients=len(np.unique(self.store.records.patient[self.rows])),
                 selection=source.selection,
             ),
             store=self.store.digest,
@@ -212,7 +218,7 @@ def _teacher(run: _Run) -> tuple[Encoder, EncoderReport]:
             curve=(),
         )
         return encoder, given
-    labelled = run.rows[[run.store.records[row].mi is not None for row in run.rows]]
+    labelled = run.rows[run.store.records.mi[run.rows] >= 0]
     supervised = len(labelled) >= config.teacher_fit.batch
     rows, how = (labelled, "supervised") if supervised else (run.rows, "masked_leads")
     file = plan.out / TEACHER_FILE

@@ -80,6 +80,10 @@ def pretrain_settings(args: argparse.Namespace) -> tuple[PretrainConfig, Pretrai
     leads = tuple(lead.strip() for lead in args.leads.split(","))
     if len(set(leads)) != len(leads):
         raise ConfigError(f"--leads {args.leads}: a lead is named twice")
+    if args.seed < 0:
+        raise ConfigError(f"--seed {args.seed}; seeds are 0 or more")
+    if not 0 < args.cut_s < float("inf"):
+        raise ConfigError(f"--cut-s {args.cut_s}; expected a length in seconds")
     config = PretrainConfig(
         net=args.net,
         teacher_net=teacher_net,

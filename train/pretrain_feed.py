@@ -18,9 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edge_mi.store import CODES_PER_MV, WindowStore
+from edge_mi.store import CODES_PER_MV, MISSING_CODE, WindowStore
 
-MISSING_CODE: Final = -32768  # a sample that the source does not have
 READERS: Final = 2
 AHEAD: Final = 4  # batches on their way, a reader
 

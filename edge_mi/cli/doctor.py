@@ -29,7 +29,9 @@ PACKAGES: Final = (
     ("cryptography", "sign", "signed bundles"),
     ("tflite-micro", "tflm", "edge-mi export: TFLM compared, arenas measured (x86_64 only)"),
     ("torch", "train", "edge-mi train"),
-    ("scipy", "train", "edge-mi train"),
+    ("scipy", "train", "edge-mi train, edge-mi data build"),
+    ("matplotlib", "train", "plots of edge-mi train reproduce"),
+    ("ray", "ray", "edge-mi score --ray"),
 )
 _BLUETOOTH: Final = Path("/sys/class/bluetooth")
 

@@ -25,7 +25,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "info": ("edge_mi.cli.info", "what a bundle is, and whether it computes right here"),
     "doctor": ("edge_mi.cli.doctor", "what is installed, and what to type for what is not"),
     "data": ("edge_mi.cli.data", "download a public collection, check it, make a window store of it"),
-    "train": ("edge_mi.cli.train", "make a checkpoint from PTB-XL"),
+    "train": ("edge_mi.cli.train", "make a checkpoint, and measure what its recipe is worth"),
 }
 # what these have half-written is removed when the system stops them; training keeps it, to go on from there
 UNDONE_WHEN_STOPPED: Final = {"export", "score"}

@@ -37,6 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="checkpoint (default: the one that ships)",
     )
     _add_run(qat, "RUN/qat.safetensors")
+    _add_align(qat)
+    _add_device(qat, "as the checkpoint was trained")
     qat.add_argument("--epochs", type=int, default=10, metavar="N", help="epochs to add (default: 10)")
     polarity = verbs.add_parser(
         "polarity",
@@ -147,8 +149,8 @@ def _add_pretrain(parser: argparse.ArgumentParser) -> None:
 
 def _add_align(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--align", action=argparse.BooleanOptionalAction, default=True,
-        help="align segments of every lead with the 12-lead teacher, and teach them labels, before lead I (default: yes)",
+        "--align", action=argparse.BooleanOptionalAction, default=False,
+        help="align segments of every lead with the 12-lead teacher, and teach them labels, before lead I (default: no)",
     )  # fmt: skip
 
 

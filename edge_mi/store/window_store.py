@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,14 @@ from edge_mi.errors import StoreError
 from edge_mi.signal_design import SignalDesign
 from edge_mi.store.codes import to_millivolts
 from edge_mi.store.labels import LabelledRecords, RecordTable, check_patients
-from edge_mi.store.manifest import LABELS_FILE, MANIFEST_FILE, SIGNALS_FILE, Manifest, filter_sha256
+from edge_mi.store.manifest import (
+    LABELS_FILE,
+    MANIFEST_FILE,
+    SCHEMA,
+    SIGNALS_FILE,
+    Manifest,
+    filter_sha256,
+)
 from edge_mi.store.signals import open_codes, verify_signals
 
 # every process of a training run opens the store; this much is hashed in a quarter of a second
@@ -93,13 +101,27 @@ class WindowStore(LabelledRecords):
 def read_manifest(path: Path) -> Manifest:
     """The document of a store. Raises StoreError where it is missing or not as written."""
     try:
-        return strict.loads(path.read_text(encoding="utf-8"), Manifest)
+        text = path.read_text(encoding="utf-8")
+        _check_schema(path, text)
+        return strict.loads(text, Manifest)
     except FileNotFoundError as exc:
         raise StoreError(
             f"{path} is missing: {path.parent} is no window store; make one with edge-mi data build"
         ) from exc
     except (OSError, UnicodeDecodeError, strict.DocumentError) as exc:
         raise StoreError(f"{path}: {exc}") from exc
+
+
+def _check_schema(path: Path, text: str) -> None:
+    """Say that a store is old (or too new) before its keys are looked at."""
+    try:
+        schema = json.loads(text)["schema"]
+    except (ValueError, TypeError, KeyError):
+        return  # what is wrong with it the strict reader says better
+    if type(schema) is int and schema != SCHEMA:
+        raise StoreError(
+            f"{path}: schema {schema}, this version of edge-mi reads schema {SCHEMA}; build the store again"
+        )
 
 
 def _read_labels(path: Path, manifest: Manifest) -> RecordTable:

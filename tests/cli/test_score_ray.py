@@ -95,7 +95,7 @@ def test_the_rows_are_those_of_one_machine_though_every_worker_is_killed(
     detector = Detector(bundle)
     records = list_records(archive)
     batches = [records[i : i + 4] for i in range(0, len(records), 4)]  # more than are begun at once
-    setting = (bundle, detector.runner.name, None, False, "I", None)
+    setting = (bundle, detector.runner.name, "check", None, False, "I", None)
     found: list[Score] = []
     killed: list[int] = []
     with RayWorkers("local", 2, _open_there, str(Path.cwd()), *setting) as cluster:

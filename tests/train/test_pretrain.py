@@ -25,7 +25,7 @@ from edge_mi.train.pretrain_nets import Encoder, make_encoder
 from edge_mi import strict
 from edge_mi.cli.main import main
 from edge_mi.errors import CheckpointError, ConfigError
-from edge_mi.store import WindowStore
+from edge_mi.store import RecordTable, WindowStore
 
 FIT = FitConfig(epochs=2, batch=32, learning_rate=1e-3)
 CONFIG = PretrainConfig(
@@ -138,7 +138,7 @@ def test_a_student_begins_with_the_weights_that_are_given(
 
 
 def test_without_labels_the_teacher_learns_what_hidden_leads_hold(store: WindowStore, tmp_path: Path) -> None:
-    unknown = tuple(replace(record, mi=None, norm=None, codes={}) for record in store.records)
+    unknown = RecordTable.of(replace(record, mi=None, norm=None, codes={}) for record in store.records)
     config = replace(CONFIG, fit=replace(FIT, epochs=1), teacher_fit=replace(FIT, epochs=4))
     teacher, student = pretrain(replace(store, records=unknown), config, PretrainPlan(out=tmp_path), ALONE)
     assert teacher.how == "masked_leads"

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 from edge_mi.train.data.ptbxl import LEADS
-from edge_mi.train.pretrain_feed import MISSING_CODE, CutFeed
+from edge_mi.train.pretrain_feed import CutFeed
 
-from edge_mi.store import CODES_PER_MV, WindowStore
+from edge_mi.store import CODES_PER_MV, MISSING_CODE, WindowStore
 
 BATCHES = [torch.tensor([5, 2, 90]), torch.tensor([7, 100, 3]), torch.tensor([1])]
 

@@ -123,6 +123,8 @@ class ProtocolConfig:
                 raise ValueError(f"{name} is empty; name at least one")
             if len(set(values)) != len(values):
                 raise ValueError(f"{name} names one twice")
+        if min((*self.seeds, *self.curve.seeds)) < 0:
+            raise ValueError("seeds are 0 or more")
         if not self.ridge > 0:
             raise ValueError(f"ridge is positive, found {self.ridge}")
         _check_groups(self.groups)

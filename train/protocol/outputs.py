@@ -20,8 +20,8 @@ def output_labels(records: LabelledRecords) -> NDArray[np.int64]:
     negatives are all other records, those with other infarctions included.
     """
     mi = records.labels
-    types = [[name in record.codes for name in TYPES] for record in records.records]
-    return np.column_stack([mi, np.asarray(types, dtype=np.int64).reshape(len(mi), -1) * mi[:, None]])
+    types = records.records.code_matrix(TYPES).astype(np.int64)
+    return np.column_stack([mi, types * mi[:, None]])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

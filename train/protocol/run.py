@@ -11,6 +11,7 @@ from edge_mi.store import WindowStore
 
 from ..bootstrap import RESAMPLES
 from ..parts import WORKERS, RunFolder
+from ..splits import split_by_folds, without
 from .bench import Bench
 from .config import ProtocolConfig
 from .curve import CurvePoint, learning_curve
@@ -56,8 +57,9 @@ def check_store(store: WindowStore, config: ProtocolConfig, design: SignalDesign
             f"data.label_rule is {config.data.label_rule!r}, the store was made with {rule!r}: build the store with "
             "that rule, or correct the configuration"
         )
+    folds = tuple(sorted(fold for group in config.groups for fold in group))
     for group in config.groups:
-        rows = store.rows_of(group)
+        rows = split_by_folds(store, train=without(folds, group), test=group).test
         if len(rows) == 0:
             raise StoreError(f"the store has no record of folds {', '.join(map(str, group))}")
         if not 0 < store.labels[rows].sum() < len(rows):

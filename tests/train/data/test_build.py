@@ -175,7 +175,7 @@ def test_what_is_not_certain_is_done_again(
     assert content(tmp_path / "store") == whole
 
 
-@pytest.mark.parametrize("call", range(12))
+@pytest.mark.parametrize("call", range(0, 12, 3))
 def test_a_full_disk_keeps_what_is_done(
     call: int, design: SignalDesign, tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,7 +199,7 @@ def test_a_full_disk_keeps_what_is_done(
     assert files(tmp_path) == ["store"]
 
 
-@pytest.mark.parametrize("call", range(30, 42))
+@pytest.mark.parametrize("call", range(32, 37))
 def test_a_full_disk_while_publishing_keeps_what_is_done(
     call: int, design: SignalDesign, tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,6 +218,7 @@ def test_a_full_disk_while_publishing_keeps_what_is_done(
     except OutputError:
         if not (tmp_path / "store").exists():
             build_store(FakeCollection(N), tmp_path / "store", design, jobs=1)
+    assert len(calls) >= call, "a pass syncs fewer times: this case injects nothing"
     assert content(tmp_path / "store") == whole
 
 
