@@ -100,14 +100,14 @@ def test_the_estimate_is_its_formula() -> None:
     target = target_named("nrf52840")
     report = report_target(quantise(toy_checkpoint(0, PATCHNET_S)), content(PATCHNET_S), target)
     window, hop, code = report.estimates
-    instructions = PATCHNET_S.macs_hop * 1_349_960 / 487_824
+    instructions = PATCHNET_S.macs_hop * 1_349_880 / 487_824
     assert hop.instructions == pytest.approx(instructions, rel=5e-3)
     assert hop.time_ms == pytest.approx(1e3 * instructions * 1.3 / 64e6, rel=5e-3)
     # 52 uA/MHz at 3 V is 156 pJ a cycle
     assert hop.energy_uj == pytest.approx(instructions * 1.3 * 156e-6, rel=5e-3)
     assert window.macs == PATCHNET_S.macs_window
     # the network that was counted: its estimate is the count, filters, quality and alarm included
-    assert code.instructions == pytest.approx(1_684_271, rel=5e-3)
+    assert code.instructions == pytest.approx(1_686_598, rel=5e-3)
     assert any("52 uA/MHz" in source and "quoted" in source for source in report.sources)
 
 
