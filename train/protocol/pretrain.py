@@ -28,7 +28,7 @@ from ..losses.reconstruction import reconstruction_loss
 from ..parts import Arrays, Part
 from .decoder import Decoder
 from .encoders import Encoder, features_of, make_encoder
-from .methods import Pretraining
+from .methods import Pretraining, listens
 from .outputs import Subset
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ def pretrain_part(request: PretrainRequest, embedding: NDArray[np.float32]) -> P
     name = (
         f"pretrain-{request.objective or 'none'}-{''.join(map(str, request.train.folds))}-seed{request.seed}"
     )
-    listens = request.objective not in (None, "reconstruction")
-    return Part(name, pretrain, request, {EMBEDDING: embedding} if listens else {})
+    inputs = {EMBEDDING: embedding} if listens(request.objective) else {}
+    return Part(name, pretrain, request, inputs)
 
 
 def pretrain(
