@@ -8,7 +8,7 @@ PIP := -m pip --disable-pip-version-check -q
 
 RESULTS := benchmarks/results
 
-.PHONY: demo python-fits test package compat arm mcu model sizes quantisation converters figures bench-stream install-size clean
+.PHONY: demo python-fits test package compat arm mcu model sizes quantisation noise converters figures bench-stream training-speed install-size clean
 
 demo: $(DEMO)/.done
 	@$(DEMO)/bin/python -m edge_mi.benchmarks.demo
@@ -51,7 +51,7 @@ package: $(TEST)/.done
 # the model that ships, from PTB-XL in $$EDGE_MI_DATA (default ../shared/data): about 12 minutes on two cores
 model: $(TEST)/.done
 	$(TEST)/bin/edge-mi train quick --run runs/quick
-	$(TEST)/bin/edge-mi train cv --align --run runs/cv --out runs/cv.json
+	$(TEST)/bin/edge-mi train cv --scratch --run runs/cv --out runs/cv.json
 	$(TEST)/bin/python -m edge_mi.benchmarks.ship runs/quick/model.safetensors --cross-validation runs/cv.json
 	$(TEST)/bin/python -m edge_mi.benchmarks.documents
 
@@ -67,10 +67,20 @@ sizes: $(TEST)/.done
 
 # ways to choose ranges, and training in int8, on a network that saw neither fold 8 nor 9: about 12 minutes
 quantisation: $(TEST)/.done
-	test -d runs/store || $(TEST)/bin/edge-mi train store --out runs/store
+	test -d runs/store || $(TEST)/bin/edge-mi data build ptbxl --out runs/store
 	$(TEST)/bin/edge-mi train quick --folds 1-7 --test-fold 8 --run runs/folds-1-7 --data runs/store
 	$(TEST)/bin/python -m edge_mi.benchmarks.ranges runs/folds-1-7/model.safetensors --data runs/store
 	$(TEST)/bin/python -m edge_mi.benchmarks.qat runs/folds-1-7/model.safetensors --run runs/folds-1-7 --data runs/store
+	$(TEST)/bin/python -m edge_mi.benchmarks.documents
+
+# noise and long streams, after `make model` (its teachers and store): the model with and without a simulated patch,
+# neither of which saw fold 9; about 6 minutes
+noise: $(TEST)/.done
+	@mkdir -p runs/noise
+	$(TEST)/bin/edge-mi train quick --run runs/quick --out runs/noise/plain.safetensors
+	$(TEST)/bin/edge-mi train quick --device-simulation --run runs/quick --out runs/noise/device.safetensors
+	$(TEST)/bin/python -m edge_mi.benchmarks.noise plain=runs/noise/plain.safetensors device=runs/noise/device.safetensors
+	$(TEST)/bin/python -m edge_mi.benchmarks.spliced plain=runs/noise/plain.safetensors device=runs/noise/device.safetensors
 	$(TEST)/bin/python -m edge_mi.benchmarks.documents
 
 # what the docs say of this machine
@@ -79,6 +89,7 @@ figures: $(TEST)/.done
 	$(MAKE) -s bench-stream > $(RESULTS)/stream.json
 	$(MAKE) -s install-size > $(RESULTS)/install_size.json
 	$(TEST)/bin/python -m edge_mi.benchmarks.startup > $(RESULTS)/startup.json
+	$(MAKE) -s training-speed > $(RESULTS)/training_speed.json
 	$(TEST)/bin/python -m edge_mi.benchmarks.documents
 
 # Python 3.11 or older, for which tflite-runtime exists; numpy 1, and TensorFlow as an independent reader (2 GB)
@@ -109,6 +120,10 @@ converters: $(TEST)/.done
 
 bench-stream: $(TEST)/.done
 	@$(TEST)/bin/python -m edge_mi.benchmarks.throughput
+
+# windows a second in training, and the share of time lost to loading: about a minute
+training-speed: $(TEST)/.done
+	@$(TEST)/bin/python -m edge_mi.benchmarks.training_speed
 
 install-size: $(TEST)/.done
 	@$(TEST)/bin/python -m edge_mi.benchmarks.install_size

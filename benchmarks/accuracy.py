@@ -16,7 +16,7 @@ from edge_mi.detector import Detector
 from edge_mi.metrics import bootstrap_auroc, sensitivity_specificity
 from edge_mi.progress import Progress
 from edge_mi.score import Score, score_record
-from edge_mi.store import LabelledRecords, StoredRecord
+from edge_mi.store import LabelledRecords, RecordTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class StreamedFold(LabelledRecords):
     """Records of one fold with the scores that the stream gave them, in the same order."""
 
     fold: int
-    records: tuple[StoredRecord, ...]
+    records: RecordTable
     scores: tuple[Score, ...]
 
     @property
@@ -43,7 +43,7 @@ def stream_fold(bundle: Bundle, folder: Path, fold: int, *, rate_hz: int = 100) 
         for i in chosen:
             scores.append(score_record(detector, table.paths[i], table.records[i].record_id))
             progress.advance()
-    return StreamedFold(fold, tuple(table.records[i] for i in chosen), tuple(scores))
+    return StreamedFold(fold, RecordTable.of(table.records[i] for i in chosen), tuple(scores))
 
 
 def stream_metrics(bundle: Bundle, streamed: StreamedFold, command: str) -> tuple[Metric, ...]:

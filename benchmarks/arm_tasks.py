@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from edge_mi.cli.train import DATA_VARIABLE, DEFAULT_DATA
+from edge_mi.cli.data_build import DATA_VARIABLE, DEFAULT_DATA
 from edge_mi.records import list_records
 from edge_mi.runners.base import RUNNER_NAMES
 from edge_mi.samples import FloatArray

@@ -24,8 +24,11 @@ from edge_mi.notice import NOTICE
 
 from .converter_figures import converter_figures
 from .device_figures import arm_figures, mcu_figures
+from .noise_figures import noise_figures, noise_svg
 from .pareto import pareto_svg
+from .polarity_figures import polarity_figures
 from .quantisation_figures import quantisation_figures
+from .scale_figures import scale_figures
 from .size_figures import size_figures
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -80,7 +83,10 @@ def render_documents(root: Path) -> dict[Path, str]:
         Path("docs/figures.md"): "\n".join(
             [
                 *_figures(bundle, results),
+                *noise_figures(results["noise"], results["spliced"]),
+                *polarity_figures(results["polarity"]),
                 *size_figures(results["sizes"]),
+                *scale_figures(results["store_growth"], results["training_speed"]),
                 *quantisation_figures(results["ranges"], results["qat"]),
                 *converter_figures(results["converters"]),
                 *mcu_figures(results["mcu"]),
@@ -88,6 +94,7 @@ def render_documents(root: Path) -> dict[Path, str]:
             ]
         )
         + "\n",
+        Path("docs/noise.svg"): noise_svg(results["noise"]),
         Path("docs/sizes.svg"): pareto_svg(results["sizes"]),
         SHIPPED / "MODEL_CARD.md": "\n".join(_card(bundle, cv)) + "\n",
     }

@@ -34,7 +34,7 @@ class Int8Fold:
 def run_fold(checkpoint: Checkpoint, store: WindowStore, rows: NDArray[np.int64]) -> Int8Fold:
     """Every window of the records `rows`, one a hop, in float and in the integers of the `fast` family."""
     spec, net = checkpoint.info.net, quantise(checkpoint)
-    signals = store.signals_mv(rows).astype(np.float64)
+    signals = store.signals_mv(rows, missing_mv=0.0).astype(np.float64)
     cut = sliding_window_view(signals, spec.window_samples, axis=1)[:, :: spec.hop_samples]
     windows = cut.reshape(-1, spec.window_samples)
     exact = run_layers(spec, checkpoint.weights, windows)

@@ -14,7 +14,7 @@ from edge_mi.export.bundle_writer import export_bundle, write_unchecked
 from edge_mi.export.quantise import quantise
 
 from edge_mi.checkpoint import Checkpoint
-from edge_mi.cli.train import ptbxl_folder
+from edge_mi.cli.data_build import data_folder
 from edge_mi.files import write_file
 
 from .accuracy import stream_fold, stream_metrics
@@ -34,7 +34,7 @@ def main() -> int:
         "--cross-validation", type=Path, help="result of edge-mi train cv, to keep in the results"
     )
     args = parser.parse_args()
-    data = ptbxl_folder()
+    data = data_folder("ptbxl")
     trained = Checkpoint.load(args.checkpoint)
     with tempfile.TemporaryDirectory() as folder:
         draft, _, _ = write_unchecked(trained, quantise(trained), Path(folder))

@@ -1,4 +1,4 @@
-"""The bundle: the one thing that crosses from the workshop to the device (contract C4, schema 2).
+"""The bundle: the one thing that crosses from the workshop to the device (contract C4, schema 3).
 
 A folder of `model.json` and the files that it lists with their sha256. Whatever changes a decision is in it.
 """
@@ -24,11 +24,12 @@ from edge_mi.errors import BundleError, ConfigError, SignatureError
 from edge_mi.files import foreign_entry
 from edge_mi.firmware import Firmware
 from edge_mi.netspec import NetSpec
+from edge_mi.polarity import PolarityCheck
 from edge_mi.quality import QualityLimits
 from edge_mi.signal_design import SignalDesign
 from edge_mi.signature import SIGNATURE, PublicKey, check_signature
 
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 MODEL_JSON: Final = "model.json"
 TFLITE_INT8: Final = "model.int8.tflite"
 ONNX_INT8: Final = "model.int8.onnx"
@@ -126,8 +127,8 @@ class FileEntry:
 class BundleInfo:
     """The document `model.json`.
 
-    frames: how the int8 frames between front and head are quantised. firmware: what `c/` was written for; None
-    where there is no C code.
+    frames: how the int8 frames between front and head are quantised. polarity: None where the checkpoint had no
+    check to give. firmware: what `c/` was written for; None where there is no C code.
     """
 
     schema: int
@@ -142,6 +143,7 @@ class BundleInfo:
     default_operating_point: str
     alarm: AlarmConfig
     quality: QualityLimits
+    polarity: PolarityCheck | None
     firmware: Firmware | None
     ranges: Ranges
     layers: tuple[LayerFigures, ...]
@@ -155,6 +157,8 @@ class BundleInfo:
             raise ValueError(f"schema {self.schema}, this version of edge-mi reads schema {SCHEMA}")
         if self.net.rate_hz != self.signal.rate_hz:
             raise ValueError(f"network at {self.net.rate_hz} Hz, signal chain at {self.signal.rate_hz} Hz")
+        if self.polarity is not None:
+            self.polarity.check_rate(self.net.rate_hz)
         if not self.notice.strip():
             raise ValueError("the notice is empty; a bundle carries it to the user")
         if self.alarm.on_count * self.net.hop_s > self.alarm.span_s:

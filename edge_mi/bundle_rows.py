@@ -10,6 +10,7 @@ from edge_mi.checkpoint import Metric
 from edge_mi.errors import MissingDependency, SignatureError
 from edge_mi.figure_names import figure_name, question
 from edge_mi.firmware import Firmware
+from edge_mi.polarity import PolarityCheck
 from edge_mi.signature import KEY_BYTES, PublicKey, check_signature
 
 METRIC_HEADER = ("figure", "question", "value", "95 %", "MI/n")
@@ -37,6 +38,7 @@ def identity_rows(bundle: Bundle) -> list[tuple[str, str]]:
                       f"specificity {point.specificity:.2f} on {point.chosen_on}"),
         ("alarm", f"{info.alarm.on_count} positive windows in {info.alarm.span_s:g} s; released at "
                   f"{info.alarm.off_count}"),
+        ("polarity", polarity_row(info.polarity)),
         ("C code", _firmware_row(info.firmware)),
         ("training data", "; ".join(f"{d.name} {d.version} ({d.licence}), {d.records} records of {d.patients} patients, "
                                     f"{d.selection}" for d in info.provenance.data)),
@@ -69,6 +71,16 @@ def _signature_row(bundle: Bundle) -> str:
         None: "not checked: pip install '.[sign]'",
     }
     return f"by key {signature['key'] or '?'}, {words[signature['valid']]}"
+
+
+def polarity_row(check: PolarityCheck | None) -> str:
+    """What a polarity check is worth, or that there is none."""
+    if check is None:
+        return "no check: swapped electrodes are not noticed; edge-mi train polarity gives a checkpoint one"
+    return (
+        f"withheld where lead I looks upside down: {check.caught:.1%} of records turned over, {check.refused:.2%} of "
+        f"records as they are, n = {check.n} ({check.chosen_on})"
+    )
 
 
 def _firmware_row(firmware: Firmware | None) -> str:

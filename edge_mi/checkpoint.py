@@ -19,9 +19,10 @@ from edge_mi.errors import CheckpointError, ConfigError
 from edge_mi.files import write_file
 from edge_mi.netspec import NetSpec
 from edge_mi.optional import require
+from edge_mi.polarity import PolarityCheck
 from edge_mi.signal_design import SignalDesign
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 METADATA_KEY: Final = "edge_mi"
 LEARNED: Final = "qat-lsq"
 
@@ -134,13 +135,14 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointInfo:
-    """The document of a checkpoint."""
+    """The document of a checkpoint; polarity is None where none could be learned, and in those of schema 1."""
 
     schema: int
     net: NetSpec
     signal: SignalDesign
     ranges: Ranges
     calibration: Calibration
+    polarity: PolarityCheck | None
     operating_points: tuple[OperatingPoint, ...]
     default_operating_point: str
     metrics: tuple[Metric, ...]
@@ -151,6 +153,8 @@ class CheckpointInfo:
             raise ValueError(f"schema {self.schema}, this version of edge-mi reads schema {SCHEMA}")
         if self.net.rate_hz != self.signal.rate_hz:
             raise ValueError(f"network at {self.net.rate_hz} Hz, signal chain at {self.signal.rate_hz} Hz")
+        if self.polarity is not None:
+            self.polarity.check_rate(self.net.rate_hz)
         expected = {"input", *self.net.layer_names}
         if set(self.ranges.tensors) != expected:
             raise ValueError(f"ranges for {sorted(self.ranges.tensors)}, expected {sorted(expected)}")
@@ -230,7 +234,7 @@ class Checkpoint:
                 f"{path}: a safetensors file without edge_mi metadata; export needs our own checkpoint"
             )
         try:
-            info = strict.loads(metadata[METADATA_KEY], CheckpointInfo)
+            info = strict.decode(_of_this_schema(strict.parse(metadata[METADATA_KEY])), CheckpointInfo)
             expected = {f"{layer}.{part}" for layer in info.net.layer_names for part in ("weight", "bias")}
             if foreign := sorted(set(arrays) - expected):
                 raise CheckpointError(
@@ -243,6 +247,13 @@ class Checkpoint:
             return cls(info, weights)
         except (strict.DocumentError, CheckpointError) as exc:
             raise CheckpointError(f"{path}: {exc}") from exc
+
+
+def _of_this_schema(document: Any) -> Any:
+    """A document of schema 1, which had no polarity check, as one of this schema; any other as it is."""
+    if isinstance(document, dict) and document.get("schema") == 1 and "polarity" not in document:
+        return {**document, "schema": SCHEMA, "polarity": None}
+    return document
 
 
 def _pickle_hint(path: Path) -> str:

@@ -8,7 +8,16 @@ from typing import Any, Final, Literal, TypeAlias
 
 State: TypeAlias = Literal["negative", "positive", "undetermined", "alarm"]
 Reason: TypeAlias = Literal[
-    "warming_up", "gap", "not_finite", "flat", "saturated", "noise", "lead_off", "not_lead_i", "wrong_gain"
+    "warming_up",
+    "gap",
+    "not_finite",
+    "flat",
+    "saturated",
+    "noise",
+    "lead_off",
+    "not_lead_i",
+    "wrong_gain",
+    "inverted",
 ]
 
 STATES: Final[tuple[State, ...]] = ("negative", "positive", "undetermined", "alarm")
@@ -22,6 +31,7 @@ REASONS: Final[dict[Reason, str]] = {
     "lead_off": "no heartbeat can be found; are the electrodes on?",
     "not_lead_i": "the electrodes are not in the place of lead I",
     "wrong_gain": "the amplitude cannot be that of an ECG in millivolts",
+    "inverted": "lead I looks upside down: are the right and left electrodes swapped?",
 }
 
 

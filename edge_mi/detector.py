@@ -19,6 +19,7 @@ from edge_mi.decision import Decision, Reason, State
 from edge_mi.errors import ConfigError, SignalError
 from edge_mi.golden import check_runner
 from edge_mi.hop_clock import HopClock
+from edge_mi.polarity import POLARITY_MODES, PolarityMode, PolarityWatch
 from edge_mi.quality import Quality, assess
 from edge_mi.runners.base import Runner
 from edge_mi.runners.choose import open_runner
@@ -43,6 +44,7 @@ class _State:
     """All that changes while a stream runs; copied whole by `snapshot`."""
 
     latch: AlarmLatch
+    polarity: PolarityWatch | None
     rate_hz: int | None = None
     segment: Segment | None = None
     next_index: int | None = None
@@ -56,10 +58,11 @@ class Detector:
     """Decisions of one bundle on one stream of lead I.
 
     runner: a name (`auto`, `litert`, `litert-ref`, `ort`) or an open runner. placement: `chest` for a strap
-    worn as a strap, which is not lead I: every window is then undetermined. operating_point: its name; the
-    bundle's default otherwise. whole_window: compute each window anew instead of its new frames only; the
-    decisions are the same. Raises what `open_runner` raises, GoldenMismatch where the runner does not compute
-    what the bundle says, and ConfigError for unknown names.
+    worn as a strap, which is not lead I: every window is then undetermined. polarity: `check` withholds what looks
+    upside down, if the bundle has a check; `trust` is for a person who knows that the electrodes are right.
+    operating_point: its name; the bundle's default otherwise. whole_window: compute each window anew instead of its
+    new frames only; the decisions are the same. Raises what `open_runner` raises, GoldenMismatch where the runner
+    does not compute what the bundle says, and ConfigError for unknown names.
     """
 
     def __init__(
@@ -68,18 +71,22 @@ class Detector:
         runner: str | Runner = "auto",
         *,
         placement: Placement = "lead-i",
+        polarity: PolarityMode = "check",
         operating_point: str | None = None,
         whole_window: bool = False,
     ) -> None:
         if placement not in PLACEMENTS:
             raise ConfigError(f"placement {placement!r}; expected one of {', '.join(PLACEMENTS)}")
+        if polarity not in POLARITY_MODES:
+            raise ConfigError(f"polarity {polarity!r}; expected one of {', '.join(POLARITY_MODES)}")
         self.bundle = bundle
         self.placement = placement
+        self.polarity = polarity
         self.operating_point = bundle.operating_point(operating_point)
         self.runner: Runner = open_runner(bundle, runner) if isinstance(runner, str) else runner
         self.whole_window = whole_window
         check_runner(bundle, self.runner)
-        self._state = _State(latch=AlarmLatch(bundle.info.alarm))
+        self._state = self._beginning()
 
     def push(self, item: Item) -> list[Decision]:
         """Decisions that a chunk or gap makes due.
@@ -141,7 +148,12 @@ class Detector:
         self._state = copy.deepcopy(state)
 
     def _restart(self) -> None:
-        self._state = _State(latch=AlarmLatch(self.bundle.info.alarm))
+        self._state = self._beginning()
+
+    def _beginning(self) -> _State:
+        info = self.bundle.info
+        watch = None if info.polarity is None else PolarityWatch(info.polarity, info.net.hop_s)
+        return _State(latch=AlarmLatch(info.alarm), polarity=watch)
 
     def _take_chunk(self, chunk: Chunk) -> list[Answer]:
         state = self._state
@@ -190,6 +202,8 @@ class Detector:
         if gap.n_samples is None:
             answers = self._end_segment()
             state.latch.forget()
+            if state.polarity is not None:
+                state.polarity.forget()
             state.before, state.next_index, state.clock, state.anchors = "gap", None, None, []
             return [*answers, Answer(self._undetermined(gap.t_s, "gap"), None)]
         if state.next_index is None or state.rate_hz is None:  # nothing was heard yet
@@ -214,6 +228,11 @@ class Detector:
             answers.append(Answer(self._undetermined(t_s + after_s, reason), None))
             state.told += 1
         return answers
+
+    @property
+    def polarity_check(self) -> str:
+        """What is done about polarity: `check`, `trust`, or `none` where the bundle has no check."""
+        return "none" if self.bundle.info.polarity is None else self.polarity
 
     @property
     def _most_in_a_gap(self) -> int:
@@ -244,6 +263,8 @@ class Detector:
         quality = assess(due.raw, self._state.rate_hz, due.window, info.net.rate_hz, info.quality)
         if quality.reason is not None:
             return Answer(self._undetermined(t_s, quality.reason, quality), None)
+        if self._upside_down(quality):
+            return Answer(self._undetermined(t_s, "inverted", quality), None)
         window = self.bundle.info.input.quantise(due.window)
         position = due.position
         output = (
@@ -268,6 +289,10 @@ class Detector:
             ),
             logit,
         )
+
+    def _upside_down(self, quality: Quality) -> bool:
+        watch = self._state.polarity
+        return self.polarity == "check" and watch is not None and watch.step(quality.beat)
 
     def _undetermined(self, t_s: float, reason: Reason, quality: Quality | None = None) -> Decision:
         return Decision(

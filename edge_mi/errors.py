@@ -8,6 +8,7 @@ EdgeMIError                exit code 2
 ├── CheckpointError        a checkpoint that is damaged, of another kind, or not finite
 ├── BundleError            a bundle that is damaged, of another schema, or changed since it was written
 │   └── SignatureError     a bundle that is not signed by the key that was demanded
+├── DownloadError          a server that cannot be reached, or does not give what it lists
 ├── OutputError            a place that cannot be written, or that already holds something
 ├── PatchError             the link to a patch cannot go on
 │   ├── DeviceNotFound     no such patch, or no radio to look with
@@ -15,6 +16,7 @@ EdgeMIError                exit code 2
 ├── MissingDependency      an optional package is needed and not installed
 └── CheckFailed            exit code 1: the work was done and a check on its result failed
     ├── ExportDisagreement runners that must agree do not
+    ├── DamagedData        files are missing or are not those that their list names
     ├── DoesNotFit         a model needs more flash or RAM than its target allows
     └── GoldenMismatch     a runner does not reproduce the bundle's golden outputs
 
@@ -58,6 +60,10 @@ class SignatureError(BundleError):
     """A bundle that is not signed, not by the key that was demanded, or changed since it was signed."""
 
 
+class DownloadError(EdgeMIError):
+    """A server that cannot be reached, or does not give what it lists."""
+
+
 class OutputError(EdgeMIError):
     """A place that cannot be written, or that already holds something."""
 
@@ -98,6 +104,10 @@ class ExportDisagreement(CheckFailed):
     def __init__(self, message: str, *, table: str | None = None) -> None:
         super().__init__(message)
         self.table = table
+
+
+class DamagedData(CheckFailed):
+    """Files are missing, or are not those that their list names."""
 
 
 class DoesNotFit(CheckFailed):

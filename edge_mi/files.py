@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from edge_mi.errors import OutputError
 
@@ -19,25 +20,33 @@ def write_file(path: Path, content: bytes, *, mode: int | None = None) -> None:
     mode: permissions of a new file (default: what the umask leaves); one that is replaced hands down its own.
     Raises OutputError where that cannot be done.
     """
+    with new_file(path, mode=mode) as file:
+        file.write(content)
+
+
+@contextmanager
+def new_file(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
+    """Yield a file that takes the place of `path` when the block ends, and vanishes if it fails; see `write_file`."""
     temporary: Path | None = None
     try:
         check_place(path)
         path = path.resolve()
         if path.exists() and not path.is_file():
-            path.write_bytes(content)
+            with path.open("wb") as device:
+                yield device
             return
         new = 0o666 & ~_umask() if mode is None else mode
         permissions = path.stat().st_mode & 0o777 if path.exists() else new
         temporary = _sibling(path, "part")
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(permissions)
         temporary.replace(path)
         sync_folder(path.parent)
     except OSError as exc:
-        raise _output_error(path, exc) from exc
+        raise output_error(path, exc) from exc
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -64,14 +73,14 @@ def new_folder(path: Path, *, ours: Collection[str], force: bool = False) -> Ite
     work, old = _sibling(path, "part"), _sibling(path, "old")
     parents: list[Path] = []
     try:
-        _check_free(path, ours, force)
+        check_free(path, ours, force)
         parents = [folder for folder in path.parents if not folder.exists()]
         path.parent.mkdir(parents=True, exist_ok=True)
         work.mkdir(mode=0o700)
         yield work
-        _publish(work, path, old)
+        publish(work, path, old)
     except OSError as exc:
-        raise _output_error(path, exc) from exc
+        raise output_error(path, exc) from exc
     finally:
         if os.path.lexists(old) and not os.path.lexists(path):  # one of the two is always there
             old.rename(path)
@@ -82,8 +91,8 @@ def new_folder(path: Path, *, ours: Collection[str], force: bool = False) -> Ite
                 folder.rmdir()
 
 
-def _check_free(path: Path, ours: Collection[str], force: bool) -> None:
-    """Raises OutputError where `path` holds what must not be replaced."""
+def check_free(path: Path, ours: Collection[str], force: bool) -> None:
+    """Raises OutputError where `path` holds what must not be replaced; see `new_folder`."""
     if (path.exists() or path.is_symlink()) and not force:
         raise OutputError(f"{path} exists; choose another folder or add --force")
     if path.is_symlink() or (path.exists() and not path.is_dir()):
@@ -120,8 +129,11 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-def _publish(work: Path, path: Path, old: Path) -> None:
-    """Put `work` in the place of `path`; what was there goes to `old` on its way out."""
+def publish(work: Path, path: Path, old: Path, *, mode: int | None = None) -> None:
+    """Put the folder `work`, synced, in the place of `path`; what was there goes to `old` on its way out.
+
+    mode: permissions (default: what the umask leaves). Raises OSError where that cannot be done.
+    """
     for entry in sorted(work.rglob("*")):
         if entry.is_dir():
             sync_folder(entry)
@@ -132,7 +144,7 @@ def _publish(work: Path, path: Path, old: Path) -> None:
         finally:
             os.close(handle)
     sync_folder(work)
-    work.chmod(0o777 & ~_umask())
+    work.chmod(0o777 & ~_umask() if mode is None else mode)
     if path.exists():
         path.rename(old)
     work.rename(path)
@@ -164,5 +176,6 @@ def _umask() -> int:
     return mask
 
 
-def _output_error(path: Path, exc: OSError) -> OutputError:
+def output_error(path: Path, exc: OSError) -> OutputError:
+    """What a system's error on the way to `path` means to the user."""
     return OutputError(f"cannot write {path}: {exc.strerror or exc}")

@@ -23,11 +23,20 @@ _LIKENESS_BITS = 12  # of a sample when beats are compared: products of sums of 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeats:
-    """heart_rate_bpm and likeness (0..1, median correlation of each beat with the others); None if too few."""
+    """heart_rate_bpm and likeness (0..1, median correlation of each beat with the others); None if too few.
+
+    beat: sum of the beats sample by sample, `beat_samples` of them in units of 2^-14 mV; None if too few.
+    """
 
     count: int
     heart_rate_bpm: float | None
     likeness: float | None
+    beat: tuple[int, ...] | None
+
+
+def beat_samples(rate_hz: int) -> int:
+    """Samples of a beat, from BEAT_BEFORE_S before its R peak to BEAT_AFTER_S after."""
+    return round(BEAT_BEFORE_S * rate_hz) + round(BEAT_AFTER_S * rate_hz)
 
 
 def find_heartbeats(window: NDArray[np.int64], rate_hz: int) -> Heartbeats:
@@ -35,10 +44,13 @@ def find_heartbeats(window: NDArray[np.int64], rate_hz: int) -> Heartbeats:
     x = np.clip(window, -_CLIP, _CLIP)
     peaks = r_peaks(x, rate_hz)
     if len(peaks) < _MIN_BEATS:
-        return Heartbeats(len(peaks), None, None)
+        return Heartbeats(len(peaks), None, None, None)
     twice = _twice_median(np.diff(peaks).tolist())
-    tenths_bpm = (2400 * rate_hz + twice) // (2 * twice)
-    return Heartbeats(len(peaks), tenths_bpm / 10, _likeness(x, peaks, rate_hz))
+    heart_rate_bpm = (2400 * rate_hz + twice) // (2 * twice) / 10
+    stack = _beats(x, peaks, rate_hz)
+    if len(stack) < _MIN_BEATS:
+        return Heartbeats(len(peaks), heart_rate_bpm, None, None)
+    return Heartbeats(len(peaks), heart_rate_bpm, _likeness(stack), tuple(stack.sum(axis=0).tolist()))
 
 
 def _twice_median(values: list[int]) -> int:
@@ -78,25 +90,28 @@ def r_peaks(x: NDArray[np.int64], rate_hz: int) -> list[int]:
     return peaks
 
 
-def _likeness(x: NDArray[np.int64], peaks: list[int], rate_hz: int) -> float | None:
-    before, after = round(BEAT_BEFORE_S * rate_hz), round(BEAT_AFTER_S * rate_hz)
-    beats = [x[p - before : p + after] for p in peaks if p >= before and p + after <= len(x)]
-    if len(beats) < _MIN_BEATS:
-        return None
-    stack = np.stack(beats)
-    stack = stack - stack.sum(axis=1, keepdims=True) // stack.shape[1]
+def _beats(x: NDArray[np.int64], peaks: list[int], rate_hz: int) -> NDArray[np.int64]:
+    """The beats that lie whole in the window, int64 (beats, samples), each around its own mean."""
+    before, length = round(BEAT_BEFORE_S * rate_hz), beat_samples(rate_hz)
+    starts = [p - before for p in peaks if p >= before and p - before + length <= len(x)]
+    stack = np.array([x[start : start + length] for start in starts], dtype=np.int64).reshape(-1, length)
+    stack -= stack.sum(axis=1, keepdims=True) // length
+    return stack
+
+
+def _likeness(stack: NDArray[np.int64]) -> float:
     template = stack.sum(axis=0)
     thousandths = []
     for beat in stack:
-        own, others = _shortened(beat), _shortened(template - beat)
+        own, others = shortened(beat), shortened(template - beat)
         cross = int(own @ others)
         norm = math.isqrt(int(own @ own) * int(others @ others))
         thousandths.append(min(1000, (2000 * cross + norm) // (2 * norm)) if cross > 0 else 0)
     return (_twice_median(thousandths) + 1) // 2 / 1000
 
 
-def _shortened(x: NDArray[np.int64]) -> NDArray[np.int64]:
-    """`x` without the low bits of its magnitudes that the largest of them does not leave room for."""
+def shortened(x: NDArray[np.int64]) -> NDArray[np.int64]:
+    """`x`, int64 (n,), without the low bits of its magnitudes that the largest of them does not leave room for."""
     magnitudes = np.abs(x)
     shift = max(0, int(magnitudes.max()).bit_length() - _LIKENESS_BITS)
     return np.asarray(np.sign(x) * (magnitudes >> shift))

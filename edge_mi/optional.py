@@ -11,7 +11,11 @@ from edge_mi.errors import MissingDependency
 
 # read by a package while it is imported. ONNX Runtime keeps an identifier in the user's cache and reports its use to its
 # maker from 1.29 on, unless it is told not to; EdgeMI tells nobody anything (contract C10)
-_ENVIRONMENT: Final = {"onnxruntime": {"ORT_DISABLE_TELEMETRY": "1"}}
+# Ray does the same
+_ENVIRONMENT: Final = {
+    "onnxruntime": {"ORT_DISABLE_TELEMETRY": "1"},
+    "ray": {"RAY_USAGE_STATS_ENABLED": "0"},
+}
 
 _COMPILERS: Final = ("cc", "gcc", "clang")
 

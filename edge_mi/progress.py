@@ -16,6 +16,8 @@ LINES: Final = 10  # reports in a whole run where the stream is not a terminal
 class Progress:
     """Counts `total` steps of work named `label` and shows them on `stream` (standard error by default).
 
+    done: steps of an earlier run; the time left follows from the pace of this one.
+
     Use it as a context manager and call `advance`. The line ends with the block, also when that fails.
     """
 
@@ -25,14 +27,16 @@ class Progress:
         label: str,
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        done: int = 0,
     ) -> None:
         self._total = max(total, 0)
         self._label = label
         self._stream = sys.stderr if stream is None else stream
         self._clock = clock
         self._is_terminal = self._stream.isatty()
-        self._done = 0
-        self._shown = 0
+        self._done = self._before = self._shown = done
+        self._detail = ""
         self._start_s = self._drawn_s = clock()
 
     @property
@@ -54,9 +58,11 @@ class Progress:
         elif self._shown < self._done:
             self._report()
 
-    def advance(self, steps: int = 1) -> None:
-        """Count `steps` more steps as done."""
+    def advance(self, steps: int = 1, detail: str | None = None) -> None:
+        """Count `steps` more steps as done, or none; detail: a few words that stand behind the count from now on."""
         self._done += steps
+        if detail is not None:
+            self._detail = f", {detail}"
         if self._is_terminal:
             if self._clock() - self._drawn_s >= REDRAW_S:
                 self._draw()
@@ -64,10 +70,10 @@ class Progress:
             self._report()
 
     def _remaining_s(self) -> float | None:
-        left = self._total - self._done
-        if self._done == 0 or left < 0:
+        left, here = self._total - self._done, self._done - self._before
+        if here == 0 or left < 0:
             return None
-        return (self._clock() - self._start_s) / self._done * left
+        return (self._clock() - self._start_s) / here * left
 
     def _draw(self) -> None:
         self._drawn_s = self._clock()
@@ -83,8 +89,8 @@ class Progress:
     def _counts(self) -> str:
         remaining_s = self._remaining_s()
         if self._done >= self._total or remaining_s is None:
-            return f"{self._done}/{self._total}, {_span(self._clock() - self._start_s)}"
-        return f"{self._done}/{self._total}, {_span(remaining_s)} left"
+            return f"{self._done}/{self._total}{self._detail}, {_span(self._clock() - self._start_s)}"
+        return f"{self._done}/{self._total}{self._detail}, {_span(remaining_s)} left"
 
     def _write(self, text: str) -> None:
         self._stream.write(text)
@@ -98,3 +104,13 @@ def _span(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def size(n_bytes: int) -> str:
+    """A number of bytes for a person, in powers of 1000."""
+    value, unit = float(n_bytes), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 999.95:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.1f} {unit}" if unit != "B" else f"{n_bytes} B"

@@ -42,11 +42,15 @@ class QualityLimits:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """What is known of one window: why it cannot be judged (or None), and what its beats look like."""
+    """What is known of one window: why it cannot be judged (or None), and what its beats look like.
+
+    beat: their sum, as `Heartbeats` has it.
+    """
 
     reason: Reason | None
     quality: float | None
     heart_rate_bpm: float | None
+    beat: tuple[int, ...] | None = None
 
 
 def assess(
@@ -65,7 +69,7 @@ def assess(
         reason = "lead_off"
     elif beats.likeness is not None and beats.likeness < limits.min_quality:
         reason = "noise"
-    return Quality(reason, beats.likeness, beats.heart_rate_bpm)
+    return Quality(reason, beats.likeness, beats.heart_rate_bpm, beats.beat)
 
 
 def _rule(

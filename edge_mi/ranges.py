@@ -27,9 +27,9 @@ def calibration_ranges(
     """
     if len(rows) < MIN_WINDOWS:
         raise StoreError(f"{len(rows)} records; activation ranges need at least {MIN_WINDOWS}")
-    ids = [store.records[row].record_id for row in rows]
+    ids = store.ids_of(rows)
     chosen = calibration_order(ids)[:MAX_WINDOWS]
-    windows_mv = store.signals_mv(rows[chosen])[:, : spec.window_samples]
+    windows_mv = store.signals_mv(rows[chosen], missing_mv=0.0)[:, : spec.window_samples]
     if windows_mv.shape[1] < spec.window_samples:
         raise StoreError(f"records of {windows_mv.shape[1]} samples; a window has {spec.window_samples}")
     try:
@@ -43,4 +43,4 @@ def trained_on(info: CheckpointInfo, store: WindowStore, rows: NDArray[np.int64]
     if store.manifest.source.name not in {data.name for data in info.provenance.data}:
         return []  # the same number in another data set is another record
     known = set(info.ranges.window_ids)
-    return [store.records[row].record_id for row in rows if store.records[row].record_id in known]
+    return [record_id for record_id in store.ids_of(rows) if record_id in known]

@@ -42,6 +42,29 @@ class Score:
         return tuple("" if value is None else str(value) for value in values)
 
 
+@dataclass(slots=True)
+class Tally:
+    """What many scores come to, one after the other; first_error, first_reason: of the first that says one."""
+
+    records: int = 0
+    scored: int = 0
+    positive: int = 0
+    unreadable: int = 0
+    inverted: int = 0
+    first_error: str | None = None
+    first_reason: Reason | None = None
+
+    def add(self, score: Score) -> None:
+        """Count one more."""
+        self.records += 1
+        self.scored += score.probability is not None
+        self.positive += score.state == "positive"
+        self.unreadable += score.error is not None
+        self.inverted += score.reason == "inverted"
+        self.first_error = self.first_error or score.error
+        self.first_reason = self.first_reason or score.reason
+
+
 def score_signal(detector: Detector, record: Record, name: str) -> Score:
     """Stream a record through the detector and average the logits of the windows it answered."""
     answers = []
@@ -51,16 +74,20 @@ def score_signal(detector: Detector, record: Record, name: str) -> Score:
     # before the first full window there is nothing to judge, so those are not counted
     judged = [a for a in answers if a.decision.reason != "warming_up"]
     logits = [a.logit for a in judged if a.logit is not None]
-    if not logits:
-        reasons = Counter(a.decision.reason for a in judged)
-        reason = reasons.most_common(1)[0][0] if reasons else "warming_up"
+    reasons = Counter(a.decision.reason for a in judged if a.decision.reason is not None)
+    # most of it upside down: what was answered before that was seen is of the same electrodes
+    upside_down = reasons["inverted"] >= max(1, len(logits))
+    if not logits or upside_down:
+        reason: Reason = (
+            "inverted" if upside_down else reasons.most_common(1)[0][0] if reasons else "warming_up"
+        )
         return Score(
             record=name,
             probability=None,
             logit=None,
             state="undetermined",
             reason=reason,
-            windows_answered=0,
+            windows_answered=len(logits),
             windows_total=len(judged),
             error=None,
         )

@@ -46,13 +46,17 @@ def loads(text: str, kind: type[T]) -> T:
 
     Raises DocumentError where it is not JSON, a key is unknown or missing, or a value has another type.
     """
+    return decode(parse(text), kind)
+
+
+def parse(text: str) -> Any:
+    """`text` as a parsed JSON document. Raises DocumentError where it is none, or gives a key twice."""
     try:
-        document = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_refuse_repetition)
+        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_refuse_repetition)
     except ValueError as exc:
         raise DocumentError(f"not JSON: {exc}") from exc
     except RecursionError as exc:
         raise DocumentError("not JSON: nested too deeply") from exc
-    return decode(document, kind)
 
 
 def _refuse_constant(name: str) -> float:

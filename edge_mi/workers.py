@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Callable
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context, parent_process
 from types import TracebackType
-from typing import Any
+from typing import Any, Final, TypeVar
+
+_AHEAD: Final = 4  # pieces of work begun for each worker: enough that none waits, few enough for any archive
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 class WorkerPool(ProcessPoolExecutor):
     """Spawned processes that die of Ctrl-C without a word, so that only their parent speaks.
 
     Between their start and their first work the signal is held back, since an import that it hits would show
-    a traceback. Leaving the context drops what was not begun.
+    a traceback. Leaving the context drops what was not begun. They end when their parent does, killed or not.
     """
 
     def __init__(self, workers: int, begin: Callable[..., None] | None = None, *arguments: Any) -> None:
+        self._ahead = _AHEAD * workers
         super().__init__(
             workers, mp_context=get_context("spawn"), initializer=_begin, initargs=(begin, arguments)
         )
@@ -30,14 +40,56 @@ class WorkerPool(ProcessPoolExecutor):
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
+    def in_order(
+        self,
+        work: Callable[[_Item], _Result],
+        items: Iterable[_Item],
+        here: Callable[[_Item], _Result],
+    ) -> Iterator[_Result]:
+        """Give work(item) for each item, in order, with few items begun ahead of the one that is given next.
+
+        What a dead worker had in hand is done in this process, by `here`.
+        """
+        begun: deque[tuple[_Item, Future[_Result]]] = deque()
+        for item in items:
+            begun.append((item, self._begin(work, item)))
+            if len(begun) >= self._ahead:
+                yield _result(*begun.popleft(), here)
+        while begun:
+            yield _result(*begun.popleft(), here)
+
+    def _begin(self, work: Callable[[_Item], _Result], item: _Item) -> Future[_Result]:
+        try:
+            return self.submit(work, item)
+        except BrokenProcessPool as exc:
+            failed: Future[_Result] = Future()
+            failed.set_exception(exc)
+            return failed
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.shutdown(cancel_futures=True)
 
 
+def _result(item: _Item, future: Future[_Result], here: Callable[[_Item], _Result]) -> _Result:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        return here(item)
+
+
 def _begin(begin: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    # a worker holds both ends of the pipe that its work comes through, so it would wait there for ever
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     if begin is not None:
         begin(*arguments)
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -208,6 +208,7 @@ def _info(
         default_operating_point=info.default_operating_point,
         alarm=default_alarm(info.net),
         quality=DEFAULT_QUALITY,
+        polarity=info.polarity,
         firmware=firmware,
         ranges=info.ranges,
         layers=tuple(layer.figures for layer in layers),

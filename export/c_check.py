@@ -84,7 +84,7 @@ def _items(firmware: Firmware, stream: Stream) -> Iterator[Item]:
 
 
 def _check_streams(firmware: Firmware) -> Iterator[Stream]:
-    """Hearts of every territory, and what a wearer does to them: gaps, resets, loose and clipped electrodes."""
+    """Hearts of every territory, and what a wearer does to them: gaps, resets, loose, clipped and swapped electrodes."""
     rate_hz = firmware.rate_hz
     for i, territory in enumerate(synthetic.TERRITORIES):
         for bpm in (52.0, 96.0):
@@ -109,3 +109,6 @@ def _check_streams(firmware: Firmware) -> Iterator[Stream]:
             loose[5 * rate_hz : 12 * rate_hz] = loose[5 * rate_hz]
             loose[30 * rate_hz : 42 * rate_hz] *= 30.0
             yield [codes_of(firmware, np.clip(loose, -2.5, 2.5)), codes_of(firmware, loose)]
+            if bpm > 60:
+                swapped = codes_of(firmware, -signal_mv)
+                yield [swapped[: 15 * rate_hz], gap, codes, Missing(0), swapped, codes[: 12 * rate_hz]]

@@ -9,7 +9,7 @@ from typing import Final
 from edge_mi.netspec import NetSpec
 
 # at -O2 and a hop of 1 s: the largest over the cores and rates of benchmarks/results/mcu.json, rounded up
-CODE_BYTES: Final = 9472
+CODE_BYTES: Final = 10112
 STACK_BYTES: Final = 2432
 _SIZES: Final = {"int8_t": 1, "int32_t": 4, "float": 4}
 _TABLE: Final = re.compile(r"^static const (int8_t|int32_t|float) \w+\[(\d+)\]", re.MULTILINE)

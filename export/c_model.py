@@ -24,7 +24,7 @@ from .c_writer import SOURCE
 FLAGS: Final = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-Wconversion")
 ANSWERS: Final[tuple[State | None, ...]] = (None, "negative", "positive", "undetermined", "alarm")
 REASONS: Final[tuple[Reason | None, ...]] = (
-    None, "warming_up", "gap", "flat", "saturated", "noise", "lead_off", "wrong_gain"
+    None, "warming_up", "gap", "flat", "saturated", "noise", "lead_off", "wrong_gain", "inverted"
 )  # fmt: skip
 
 
@@ -139,12 +139,13 @@ class CModel:
         model_id: str = "",
         chunk: int = 1 << 16,
         drain: bool = True,
+        trust_polarity: bool = False,
     ) -> list[Decision]:
         """A whole stream of codes int16 (n,) and gaps, given in chunks of at most `chunk`, with its end.
 
         drain: ask for the decisions that a gap brings at once; the next push gives them otherwise.
         """
-        self.begin()
+        self.begin(trust_polarity=trust_polarity)
         result: list[Decision] = []
         for part in stream:
             if isinstance(part, Missing):
@@ -158,9 +159,10 @@ class CModel:
                 result += self.push(part[first : first + chunk], model_id=model_id)
         return result + self.end(model_id=model_id)
 
-    def begin(self) -> None:
+    def begin(self, *, trust_polarity: bool = False) -> None:
         """The start of a stream."""
         self._code.edge_mi_init(self._state)
+        self._code.edge_mi_trust_polarity(self._state, int(trust_polarity))
 
     def push(self, codes: NDArray[np.int16], *, model_id: str = "") -> list[Decision]:
         """Decisions that codes int16 (n,) make due."""

@@ -20,7 +20,7 @@ from edge_mi.bundle import BundleInfo
 from edge_mi.checkpoint import Calibration, CheckpointInfo, OperatingPoint
 from edge_mi.errors import ConfigError
 from edge_mi.firmware import Firmware
-from edge_mi.heartbeats import BEAT_AFTER_S, BEAT_BEFORE_S, BLOCK_S, ENERGY_S, REFRACTORY_S
+from edge_mi.heartbeats import BEAT_BEFORE_S, BLOCK_S, ENERGY_S, REFRACTORY_S, beat_samples
 from edge_mi.netspec import NetSpec
 from edge_mi.notice import NOTICE
 from edge_mi.quality import QualityLimits
@@ -94,6 +94,10 @@ def _constants(
         "FIR_BUFFER": (stage_design(signal.fir).capacity, ""),
         "RESAMPLER_BUFFER": (0 if resampler is None else resampler.capacity, ""),
         "BLOCKS": (block_capacity(spec, signal, rate_hz), "of raw samples, for the quality rules"),
+        "POLARITY_CHECK": (
+            0 if info.polarity is None else 1,
+            "whether lead I that looks upside down is withheld",
+        ),
         "ANSWERS": (int(alarm.span_s / spec.hop_s) + 3, "that the alarm looks back on"),
     }
     return "\n".join(
@@ -127,6 +131,8 @@ def _tables(
     parts.append(_array("int32_t", "INPUT_EDGES", input_edges(net.input)))
     ppm = [round(1e6 * info.calibration.probability(net.output.real(code))) for code in range(-128, 128)]
     parts.append(_array("int32_t", "PROBABILITY_PPM", ppm))
+    if info.polarity is not None:
+        parts.append(_array("int8_t", "POLARITY", info.polarity.weights))
     rows = []
     for layer in (*net.convs, net.head):
         tables, row = _layer(layer, firmware)
@@ -148,7 +154,6 @@ def _numbers(
     adc, grid = adc_scale(firmware), 1 << MV_BITS
     width, refractory = max(1, round(ENERGY_S * spec.rate_hz)), round(REFRACTORY_S * spec.rate_hz)
     block = round(BLOCK_S * spec.rate_hz)
-    before, after = round(BEAT_BEFORE_S * spec.rate_hz), round(BEAT_AFTER_S * spec.rate_hz)
     values = {
         "GAIN_MULTIPLIER": f"UINT64_C({adc.multiplier})",
         "GAIN_OFFSET": f"UINT64_C({adc.offset})",
@@ -168,8 +173,8 @@ def _numbers(
         "REFRACTORY": refractory,
         # a peak moves by at most `width` from its run, so two of them keep at least this distance
         "MAX_PEAKS": spec.window_samples // max(1, refractory - 2 * width) + 2,
-        "BEAT_BEFORE": before,
-        "BEAT": before + after,
+        "BEAT_BEFORE": round(BEAT_BEFORE_S * spec.rate_hz),
+        "BEAT": beat_samples(spec.rate_hz),
         "WRONG_GAIN_SPAN": math.floor(quality.wrong_gain_span_mv * grid),
         "NOISE_SPAN": math.floor(quality.noise_span_mv * grid),
         "FLAT_SPAN": math.ceil(quality.flat_span_mv * grid),
@@ -178,6 +183,13 @@ def _numbers(
         "SATURATED_SAMPLES": math.ceil(quality.saturated_s * rate_hz),
         "MIN_QUALITY": next(k for k in range(1001) if k / 1000 >= quality.min_quality),
     }
+    if info.polarity is not None:
+        values |= {
+            "POLARITY_INVERTED": f"({info.polarity.inverted_permille})",
+            "POLARITY_UPRIGHT": f"({info.polarity.upright_permille})",
+            "POLARITY_MEMORY": info.polarity.memory_windows(spec.hop_s),
+            "POLARITY_SQUARES": sum(w * w for w in info.polarity.weights),
+        }
     return "\n".join(f"#define {name} {value}" for name, value in values.items())
 
 

@@ -120,7 +120,7 @@ def export_measured(
 
 def _windows(store: WindowStore, rows: np.ndarray, samples: int, hop: int) -> FloatArray:
     """Windows float64 (records, windows, samples) of lead I, one a hop."""
-    signals = store.signals_mv(rows).astype(np.float64)
+    signals = store.signals_mv(rows, missing_mv=0.0).astype(np.float64)
     return np.asarray(sliding_window_view(signals, samples, axis=1)[:, ::hop], dtype=np.float64)
 
 

@@ -9,7 +9,16 @@ import pytest
 from edge_mi.benchmarks.documents import render_documents
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/figures.md", "docs/signing.md")
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/architecture.md",
+    "docs/data.md",
+    "docs/data-fetch.md",
+    "docs/pretraining.md",
+    "docs/figures.md",
+    "docs/signing.md",
+)
 
 
 def test_generated_documents_are_up_to_date() -> None:

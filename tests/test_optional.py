@@ -15,7 +15,7 @@ from edge_mi.optional import require
 
 OPTIONAL = [
     "torch", "scipy", "onnx", "onnxruntime", "ai_edge_litert", "tflite_runtime", "tflite_micro", "flatbuffers",
-    "safetensors", "bleak", "bumble", "tensorflow", "cryptography", "wfdb",
+    "safetensors", "bleak", "bumble", "tensorflow", "cryptography", "wfdb", "ray",
 ]  # fmt: skip
 # None in sys.modules is how Python itself marks a module that cannot be imported
 BLOCK = f"import sys\nsys.modules.update(dict.fromkeys({OPTIONAL!r}))\n"

@@ -8,23 +8,35 @@ import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from edge_mi import strict
+from edge_mi.bundle_rows import polarity_row
 from edge_mi.checkpoint import Checkpoint
-from edge_mi.errors import ConfigError, OutputError
+from edge_mi.cli.data_build import data_folder
+from edge_mi.errors import ConfigError, OutputError, StoreError
 from edge_mi.files import check_place, write_file
 from edge_mi.netspec import SHIPPED_SIZE, SIZES
 from edge_mi.notice import NOTICE
 from edge_mi.shipped import shipped_checkpoint
 from edge_mi.signal_design import SignalDesign
+from edge_mi.store import WindowStore
 from edge_mi.terminal import table
 
-from .config import AlignConfig, QatConfig, Recipe, StudentConfig
+from .config import QatConfig, Recipe, StudentConfig
 from .crossvalidate import Plan, cross_validate
-from .data.ptbxl import build_store, store_name
-from .filters import design_signal_chain
+from .data.build import build_store, store_name
+from .data.commands import say
+from .data.ptbxl import PtbXl
+from .device.config import DeviceConfig
+from .device.noise import SYNTHETIC, noise_folder
+from .distributed import joined
+from .filters import MODEL_RATE_HZ, design_signal_chain
 from .finish import QuickRun
+from .fit import prepare_torch
+from .polarity import LEAST_RECORDS, fit_polarity, with_polarity
+from .pretrain import pretrain as run_pretraining
+from .pretrain_config import pretrain_settings
 from .protocol.config import load_config
 from .protocol.document import write_report
 from .protocol.methods import METHODS
@@ -35,20 +47,6 @@ from .quantised import train_qat
 from .quick import train_quick
 from .splits import parse_folds
 
-MODEL_RATE_HZ: Final = 100
-
-
-def store(args: argparse.Namespace, data: Path) -> int:
-    """Filter PTB-XL once into a window store."""
-    manifest = build_store(data, args.out, _design(), rate_hz=args.rate, force=args.force)
-    source = manifest.source
-    print(
-        f"{args.out}: {manifest.records} records ({source.selection}; {source.records_absent} absent), "
-        f"{manifest.samples_per_record} samples of {len(manifest.leads)} leads at {manifest.rate_hz} Hz, "
-        f"{manifest.clipped_samples} samples clipped"
-    )
-    return 0
-
 
 def quick(args: argparse.Namespace, data: Path) -> int:
     """Train, calibrate and measure one network."""
@@ -57,7 +55,9 @@ def quick(args: argparse.Namespace, data: Path) -> int:
     if args.out is not None:
         check_place(args.out)
     plan = QuickRun(folds=folds, test_fold=args.test_fold, seed=args.seed, command=command)
-    recipe = Recipe(align=AlignConfig() if args.align else None, student=_student(args))
+    recipe = _recipe(args)
+    if args.device_simulation:
+        recipe = recipe.with_device(DeviceConfig(), _noise(args))
     design = _design()
     checkpoint = train_quick(_opened_store(args.run, data, design, args.rate), args.run, plan, recipe, design)
     return _write(checkpoint, args.out or args.run / "model.safetensors", args)
@@ -83,6 +83,26 @@ def qat(args: argparse.Namespace, data: Path) -> int:
     return _write(learned, args.out or args.run / "qat.safetensors", args)
 
 
+def polarity(args: argparse.Namespace, data: Path) -> int:
+    """Give a checkpoint the polarity check that was learned on some folds; its network stays as it is."""
+    folds = parse_folds(args.folds)
+    check_place(args.out)
+    checkpoint = Checkpoint.load(args.checkpoint or shipped_checkpoint())
+    store = WindowStore.open(_opened_store(args.run, data, checkpoint.info.signal, args.rate))
+    store.check_filter(checkpoint.info.signal)
+    check = fit_polarity(store, folds, checkpoint.info.net)
+    if check is None:
+        raise StoreError(
+            f"fewer than {LEAST_RECORDS} records of folds {args.folds} have heartbeats in lead I; a polarity check takes "
+            "more"
+        )
+    with_polarity(checkpoint, check).save(args.out)
+    print(f"polarity: {polarity_row(check)}\nwritten: {args.out}")
+    if args.json:
+        print(json.dumps({"schema": 1, "checkpoint": str(args.out), "polarity": strict.encode(check)}))
+    return 0
+
+
 def _write(checkpoint: Checkpoint, out: Path, args: argparse.Namespace) -> int:
     checkpoint.save(out)
     print(_page(checkpoint))
@@ -103,15 +123,16 @@ def cv(args: argparse.Namespace, data: Path) -> int:
     design = _design()
     plan = Plan(
         seeds=tuple(range(args.seeds)),
-        align=AlignConfig() if args.align else None,
         command=f"edge-mi train cv --seeds {args.seeds}{_options(args)}{against}",
         against=None if args.against is None else SIZES[args.against],
+        device=DeviceConfig() if args.device_simulation else None,
+        noise=_noise(args) if args.device_simulation else None,
     )
     result = cross_validate(
         _opened_store(args.run, data, design, args.rate),
         args.run,
         plan,
-        Recipe(student=_student(args)),
+        _recipe(args),
         design,
     )
     write_file(args.out, strict.dumps(result).encode())
@@ -153,14 +174,45 @@ def reproduce(args: argparse.Namespace, data: Path) -> int:
     return 0
 
 
-def _student(args: argparse.Namespace) -> StudentConfig:
-    return StudentConfig(net=SIZES[args.size])
+def pretrain(args: argparse.Namespace, data: Path) -> int:
+    """Align single-lead encoders with a multi-lead teacher; torchrun may start it many times over."""
+    config, plan = pretrain_settings(args)
+    with joined(args.device) as world:
+        prepare_torch(args.threads)
+        reports = run_pretraining(WindowStore.open(data), config, plan, world)
+    if not world.first:
+        return 0
+    rows = []
+    for report in reports:
+        first, last = (f"{report.curve[0]:.4f}", f"{report.curve[-1]:.4f}") if report.curve else ("-", "-")
+        net, leads = report.encoder.net, ",".join(report.encoder.leads)
+        rows.append([net, leads, report.how, f"{report.parameters:,}", str(len(report.curve)), first, last])
+    print(table(rows, header=["network", "leads", "how", "parameters", "steps", "first loss", "last"]))
+    print(f"\nwritten: {plan.out}")
+    if args.json:
+        print(json.dumps({"schema": 1, "encoders": [strict.encode(report) for report in reports]}))
+    return 0
+
+
+def _recipe(args: argparse.Namespace) -> Recipe:
+    student = StudentConfig(net=SIZES[args.size])
+    return Recipe(student=student) if args.align else Recipe(align=None, student=student)
 
 
 def _options(args: argparse.Namespace) -> str:
     """What differs from the defaults, as it was typed."""
     size = "" if args.size == SHIPPED_SIZE else f" --size {args.size}"
-    return f"{size}{' --align' if args.align else ''}"
+    device = " --device-simulation" if args.device_simulation else ""
+    if device and noise_folder(args.noise, data_folder()) is None:
+        device += f" --noise {SYNTHETIC}"
+    return f"{size}{'' if args.align else ' --no-align'}{device}"
+
+
+def _noise(args: argparse.Namespace) -> Path | None:
+    folder = noise_folder(args.noise, data_folder())
+    if folder is None and args.noise is None:
+        print(f"no folder nstdb in {data_folder()}: noise is made up", file=sys.stderr)
+    return folder
 
 
 def _design() -> SignalDesign:
@@ -171,11 +223,12 @@ def _opened_store(run: Path, data: Path, design: SignalDesign, rate_hz: int) -> 
     """A store given as --data, or the one of this data in the run folder, made if it is not there yet."""
     if (data / "manifest.json").is_file():
         return data
-    path = run / store_name(data, design, rate_hz)
+    collection = PtbXl(data, rate_hz=rate_hz)
+    path = run / store_name(collection, design)
     if path.is_dir():
         print(f"using {path}", file=sys.stderr)
     else:
-        build_store(data, path, design, rate_hz=rate_hz)
+        build_store(collection, path, design, say=say)
     return path
 
 
@@ -197,6 +250,8 @@ def _page(checkpoint: Checkpoint) -> str:
             "",
             table(points, header=["operating point", "threshold", "sensitivity", "specificity"]),
             f"(out-of-fold on the training folds; default: {info.default_operating_point})",
+            "",
+            f"polarity: {polarity_row(info.polarity)}",
         ]
     )
 
@@ -207,6 +262,7 @@ def _report(checkpoint: Checkpoint, out: Path) -> dict[str, Any]:
         "schema": 1,
         "checkpoint": str(out),
         "calibration": strict.encode(info.calibration),
+        "polarity": strict.encode(info.polarity),
         "operating_points": strict.encode(info.operating_points),
         "metrics": strict.encode(info.metrics),
     }

@@ -6,10 +6,14 @@ cross-validated folds 1 to 9 of a part of PTB-XL, never on a fold that a figure 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from edge_mi.netspec import PATCHNET_S, NetSpec
 from edge_mi.range_search import DEFAULT, RangeMethod
+
+from .data.ptbxl import LEADS
+from .device.config import DeviceConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +38,15 @@ class FitConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AugmentConfig:
-    """Random crop of crop_samples, gain exp(U(-log_gain, log_gain)), white noise of sd U(0, noise_mv)."""
+    """Random crop of crop_samples, gain exp(U(-log_gain, log_gain)), white noise of sd U(0, noise_mv).
+
+    device: the patch that the signal passes through afterwards; None for none.
+    """
 
     crop_samples: int = 800
     log_gain: float = 0.2
     noise_mv: float = 0.02
+    device: DeviceConfig | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,13 +79,25 @@ class TeacherConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlignConfig:
-    """Alignment of the lead-I encoder with the teacher; scale and bias are the loss's starting values."""
+    """Alignment of a single-lead encoder with the teacher; scale and bias are the loss's starting values.
 
+    leads: what segments are cut from, each time one lead of a record; lead I alone is the paper's form, and gains
+    nothing on few records. weight: of the loss over pairs. task: the labels that are learned from the same segments
+    beside it, None for none.
+    """
+
+    leads: tuple[str, ...] = LEADS
     projection: int = 64
     scale: float = 1 / 0.07
     bias: float | None = -10.0
-    fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=20, batch=128))
+    weight: float = 0.5
+    task: TaskConfig | None = field(default_factory=lambda: TaskConfig(distil=0.0))
+    fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=60))
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+    def __post_init__(self) -> None:
+        if not self.leads:
+            raise ValueError("alignment cuts its segments from one lead at least")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,10 +133,20 @@ class QatConfig:
 class Recipe:
     """Everything that decides the weights and their ranges, apart from data, folds and seed.
 
-    align: None to leave it out. ranges: how activation ranges are chosen after training.
+    align: None to leave it out. ranges: how activation ranges are chosen after training. noise: folder of NSTDB for
+    the patches in `augment`; None for the stand-in.
     """
 
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
-    align: AlignConfig | None = None
+    align: AlignConfig | None = field(default_factory=AlignConfig)
     student: StudentConfig = field(default_factory=StudentConfig)
     ranges: RangeMethod = DEFAULT
+    noise: Path | None = None
+
+    def with_device(self, device: DeviceConfig | None, noise: Path | None = None) -> Recipe:
+        """The same recipe with lead I, and it alone, seen through a patch; None for without."""
+        student = replace(self.student, augment=replace(self.student.augment, device=device))
+        align = self.align
+        if align is not None:
+            align = replace(align, augment=replace(align.augment, device=device))
+        return replace(self, student=student, align=align, noise=noise)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .align import AlignRequest, align_part
-from .config import Recipe
+from .config import AugmentConfig, Recipe
+from .device.noise import NoiseTracks, load_noise
 from .finetune import StudentRequest, student_part
 from .parts import Arrays, RunFolder
 from .splits import Folds, pairs, without
@@ -55,6 +57,7 @@ def train_students(
 ) -> list[Arrays]:
     """Results of the students, aligned first where the recipe says so."""
     student = recipe.student
+    noise = _training_noise(recipe)
     initial: list[Arrays | None] = [None] * len(jobs)
     if recipe.align is not None:
         aligns = []
@@ -68,7 +71,7 @@ def train_students(
                 train_folds=job.split[0],
                 seed=job.seed,
             )
-            aligns.append(align_part(request, job.embedding))
+            aligns.append(align_part(request, job.embedding, noise(recipe.align.augment)))
         initial = list(run.compute(aligns, f"{label}, alignment"))
     parts = []
     for job, state in zip(jobs, initial, strict=True):
@@ -76,5 +79,19 @@ def train_students(
         request_student = StudentRequest(
             config=student, train_folds=train, predict_folds=test, frames=frames, seed=job.seed
         )
-        parts.append(student_part(request_student, job.soft_logits, state))
+        parts.append(student_part(request_student, job.soft_logits, state, noise(student.augment)))
     return run.compute(parts, label)
+
+
+def _training_noise(recipe: Recipe) -> Callable[[AugmentConfig], Arrays]:
+    """The noise that an augmentation needs, read once and only if any does."""
+
+    @cache
+    def tracks() -> NoiseTracks:
+        return load_noise(recipe.noise).part("train")
+
+    def inputs(augment: AugmentConfig) -> Arrays:
+        kinds = () if augment.device is None else augment.device.kinds
+        return tracks().arrays(kinds) if kinds else {}
+
+    return inputs

@@ -21,8 +21,9 @@ from edge_mi.store import WindowStore
 
 from .bootstrap import RESAMPLES, bootstrap
 from .calibrate import fit_platt, probabilities
-from .config import AlignConfig, Recipe
+from .config import Recipe
 from .crossfit import StudentJob, inner_splits, soft_labels, train_students, train_teachers
+from .device.config import DeviceConfig
 from .evaluate import ALL, Statistic, Task, at_specificity, estimate, ranked, tasks, with_age
 from .parts import WORKERS, Arrays, RunFolder
 from .provenance import commit, versions
@@ -31,6 +32,7 @@ from .splits import CROSS_VALIDATION_GROUPS, Folds, without
 SCHEMA: Final = 1
 FRAMES: Final = (33, 35, 37)  # window lengths tried beside the network's own
 LAST_FOLD: Final = 9
+COMPARED_IN_PAIRS: Final = (ALL, "mi_vs_other_abnormal")
 PROTOCOL: Final = (
     "groups of folds 1-3, 4-6, 7-9 held out in turn; teachers and their out-of-fold soft labels from the other six "
     "folds; logits pooled over groups; value: mean over networks that differ in their seed; interval: 95 %, 1000 "
@@ -74,12 +76,17 @@ class CrossValidation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Seeds of the students, whether to try alignment as well, the held-out groups, and a network to compare with."""
+    """Seeds of the students, the held-out groups, and what to try as well: no alignment, a patch, another network.
+
+    noise: folder of NSTDB for the patch; None for the stand-in.
+    """
 
     seeds: tuple[int, ...]
-    align: AlignConfig | None
     command: str
+    scratch: bool = False
     against: NetSpec | None = None
+    device: DeviceConfig | None = None
+    noise: Path | None = None
     groups: tuple[Folds, ...] = CROSS_VALIDATION_GROUPS
     frames: tuple[int, ...] = FRAMES
     resamples: int = RESAMPLES
@@ -115,23 +122,27 @@ def cross_validate(
         for seed in plan.seeds
         for g, split in enumerate(splits)
     ]
-    plain = train_students(run, replace(recipe, align=None), jobs, frames, "lead-I networks")
+    students = train_students(run, recipe, jobs, frames, "lead-I networks")
     measure = _Measure(store, store.rows_of(folds), plan.groups, plan.resamples)
-    lead_i = {count: _pool(plain, f"logits_{count}", len(splits)) for count in frames}
+    lead_i = {count: _pool(students, f"logits_{count}", len(splits)) for count in frames}
     own = lead_i[recipe.student.net.frames]
     teachers = [_merge([group[k]["logits"] for group in outer]) for k in range(recipe.teacher.ensemble)]
     figures = measure.subject("lead_i", own)
-    if plan.align is not None:
-        parts = train_students(
-            run, replace(recipe, align=plan.align), jobs, frames, "aligned lead-I networks"
-        )
-        aligned = _pool(parts, f"logits_{recipe.student.net.frames}", len(splits))
-        figures += measure.subject("lead_i_aligned", aligned)
-        figures += measure.difference("lead_i_aligned minus lead_i", aligned, own)
+    if plan.scratch:
+        parts = train_students(run, replace(recipe, align=None), jobs, frames, "lead-I networks from scratch")
+        scratch = _pool(parts, f"logits_{recipe.student.net.frames}", len(splits))
+        figures += measure.subject("lead_i_from_scratch", scratch)
+        figures += measure.difference("lead_i minus lead_i_from_scratch", own, scratch)
+    if plan.device is not None:
+        patch = recipe.with_device(plan.device, plan.noise)
+        parts = train_students(run, patch, jobs, frames, "lead-I networks of a patch")
+        device = _pool(parts, f"logits_{recipe.student.net.frames}", len(splits))
+        figures += measure.subject("lead_i_device", device)
+        figures += measure.difference("lead_i_device minus lead_i", device, own)
     if plan.against is not None:
         student, other = replace(recipe.student, net=plan.against), plan.against
         parts = train_students(
-            run, replace(recipe, align=None, student=student), jobs, (*plan.frames, other.frames), other.name
+            run, replace(recipe, student=student), jobs, (*plan.frames, other.frames), other.name
         )
         name = f"{recipe.student.net.name} minus {other.name}"
         figures += measure.difference(name, own, _pool(parts, f"logits_{other.frames}", len(splits)))
@@ -192,16 +203,23 @@ class _Measure:
 
     def difference(self, name: str, a: Sequence[Logits], b: Sequence[Logits]) -> list[Figure]:
         """Difference of the mean AUROC of a and of b, network by network on the same records."""
-        labels, patients = self.store.labels[self.rows], self.store.patients[self.rows]
-        pairs = [(x[self.rows], y[self.rows]) for x, y in zip(a, b, strict=True)]
+        return [
+            self._difference(name, task, a, b)
+            for task in tasks(self.store, self.rows)
+            if task.name in COMPARED_IN_PAIRS
+        ]
+
+    def _difference(self, name: str, task: Task, a: Sequence[Logits], b: Sequence[Logits]) -> Figure:
+        labels, patients = self.store.labels[task.rows], self.store.patients[task.rows]
+        pairs = [(x[task.rows], y[task.rows]) for x, y in zip(a, b, strict=True)]
 
         def each(chosen: NDArray[np.int64]) -> list[float]:
             y = labels[chosen]
             return [auroc(y, first[chosen]) - auroc(y, second[chosen]) for first, second in pairs]
 
         result = bootstrap(lambda chosen: float(np.mean(each(chosen))), patients, resamples=self.resamples)
-        values = each(np.arange(len(self.rows)))
-        return [self._document(name, "auroc_difference", Task(ALL, self.rows), values, result.interval)]
+        values = each(np.arange(len(task.rows)))
+        return self._document(name, "auroc_difference", task, values, result.interval)
 
     def _figure(
         self, subject: str, name: str, task: Task, scores: Sequence[Logits], statistic: Statistic

@@ -14,6 +14,7 @@ from scipy import signal
 
 from edge_mi.signal_design import SUPPORTED_RATES_HZ, TAP_BITS, ResamplerDesign, SignalDesign
 
+MODEL_RATE_HZ = 100
 BAND_HZ = (0.55, 40.0)
 FIR_HALF = 190  # 1.9 s at 100 Hz; with the resampler's 0.1 s the delay is the 2 s that C1 allows
 RESAMPLER_DELAY = 10  # output samples

@@ -16,6 +16,7 @@ from edge_mi.store import WindowStore
 
 from .augment import SignalTable
 from .config import StudentConfig
+from .device.noise import NO_TRACKS, PREFIX, NoiseTracks
 from .fake_quant import FakeQuantNet
 from .fit import fit, seed_torch
 from .parts import Arrays, Part
@@ -40,12 +41,19 @@ class StudentRequest:
 
 
 def student_part(
-    request: StudentRequest, soft_logits: NDArray[np.float32], initial: Arrays | None = None
+    request: StudentRequest,
+    soft_logits: NDArray[np.float32],
+    initial: Arrays | None = None,
+    noise: Arrays | None = None,
 ) -> Part:
-    """The part of a run that trains one student; `initial` is the state that alignment left."""
+    """The part of a run that trains one student.
+
+    initial: the state that alignment left. noise: the tracks of its patch (`NoiseTracks.arrays`), if it has one.
+    """
     folds = "".join(map(str, request.train_folds))
-    name = f"student-{folds}-seed{request.seed}{'-aligned' if initial else ''}"
-    return Part(name, train_student, request, {SOFT: soft_logits, **(initial or {})})
+    device = "" if request.config.augment.device is None else "-device"
+    name = f"student-{folds}-seed{request.seed}{'-aligned' if initial else ''}{device}"
+    return Part(name, train_student, request, {SOFT: soft_logits, **(initial or {}), **(noise or {})})
 
 
 def train_student(
@@ -59,10 +67,14 @@ def train_student(
     """
     config = request.config
     rows, held_out = store.rows_of(request.train_folds), store.rows_of(request.predict_folds)
-    lesson = Lesson(store, rows, config, inputs[SOFT])
+    lesson = Lesson(store, rows, config, inputs[SOFT], NoiseTracks.of_arrays(inputs))
     seed_torch(request.seed)
     net = PatchNet(config.net, lesson.side_heads, config.dropout)
-    initial = {name: torch.from_numpy(value) for name, value in inputs.items() if name != SOFT}
+    initial = {
+        name: torch.from_numpy(value)
+        for name, value in inputs.items()
+        if name != SOFT and not name.startswith(PREFIX)
+    }
     if initial:
         net.load_state_dict(initial, strict=False)
     fit(net, rows, lambda batch: lesson.loss(net, batch), config.fit, seed=request.seed, snapshot=snapshot)
@@ -78,7 +90,10 @@ def train_student(
 
 
 class Lesson:
-    """What a network is taught on the records `rows`: random views of lead I, and the loss on them."""
+    """What a network is taught on the records `rows`: random views of lead I, and the loss on them.
+
+    noise: the tracks of the patch that the views pass through, where the configuration has one.
+    """
 
     def __init__(
         self,
@@ -86,11 +101,14 @@ class Lesson:
         rows: NDArray[np.int64],
         config: StudentConfig,
         soft_logits: NDArray[np.float32],
+        noise: NoiseTracks = NO_TRACKS,
     ) -> None:
         self._config, self._soft = config, torch.from_numpy(soft_logits)
         if not torch.isfinite(self._soft[torch.from_numpy(rows)]).all():
             raise ValueError("a training record has no soft label")
         self.signals = SignalTable(store, ("I",))
+        if config.augment.device is not None:
+            self.signals.put_on(config.augment.device, noise)
         self._targets = make_targets(store, rows, config.task.code_min_records)
         self._weight = self._targets.positive_weight(rows)
 

@@ -13,14 +13,16 @@ from edge_mi import checkpoint as ck
 from edge_mi.errors import ConfigError, StoreError
 from edge_mi.float_model import Weights
 from edge_mi.netspec import NetSpec
+from edge_mi.polarity import PolarityCheck
 from edge_mi.signal_design import SignalDesign
 from edge_mi.store import WindowStore
 
 from .bootstrap import RESAMPLES
 from .calibrate import DEFAULT_POINT, fit_platt, operating_points, probabilities
 from .evaluate import Arithmetic, evaluate
+from .polarity import fit_polarity
 from .provenance import commit, versions
-from .splits import Folds, check_folds
+from .splits import Folds, check_folds, span
 
 Logits: TypeAlias = NDArray[np.floating]
 
@@ -69,11 +71,15 @@ def finish(
     design: SignalDesign,
     trained: Trained,
     earlier: tuple[ck.DataSource, ...] = (),
+    earlier_check: PolarityCheck | None = None,
 ) -> ck.Checkpoint:
-    """The checkpoint of a network; the test fold is only measured. earlier: data that its weights saw before."""
+    """The checkpoint of a network; the test fold is only measured.
+
+    earlier: data that its weights saw before. earlier_check: polarity check to keep where these records make none.
+    """
     rows, test = store.rows_of(quick.folds), store.rows_of((quick.test_fold,))
     name = store.manifest.source.name
-    trained_on = f"{name}, folds {_span(quick.folds)}, {len(rows)} records"
+    trained_on = f"{name}, folds {span(quick.folds)}, {len(rows)} records"
     crossfitted = f"{trained_on}, out-of-fold logits of cross-fitted networks"
     labels, logits = store.labels[rows], trained.out_of_fold[rows]
     calibration = fit_platt(logits, labels, crossfitted)
@@ -94,6 +100,7 @@ def finish(
         signal=design,
         ranges=trained.ranges,
         calibration=calibration,
+        polarity=fit_polarity(store, quick.folds, trained.net) or earlier_check,
         operating_points=operating_points(probabilities(calibration, logits), labels, crossfitted),
         default_operating_point=DEFAULT_POINT,
         metrics=metrics,
@@ -120,7 +127,7 @@ def _provenance(
         licence=source.licence,
         records=len(rows),
         patients=len(set(store.patients[rows])),
-        selection=f"folds {_span(quick.folds)} of: {source.selection}",
+        selection=f"folds {span(quick.folds)} of: {source.selection}",
     )
     return ck.Provenance(
         data=tuple(dict.fromkeys((data, *earlier))),
@@ -130,9 +137,3 @@ def _provenance(
         seed=quick.seed,
         versions=versions(),
     )
-
-
-def _span(folds: Folds) -> str:
-    if len(folds) > 1 and folds == tuple(range(folds[0], folds[-1] + 1)):
-        return f"{folds[0]}-{folds[-1]}"
-    return ",".join(map(str, folds))

@@ -1,28 +1,72 @@
-"""The one training loop: teacher, alignment and student all pass through it.
+"""The one training loop: teacher, alignment, student and pre-training at scale all pass through it.
 
-Each epoch draws from its own seed, so that a run that was killed goes on from its last epoch to the same
-weights. Bytes are equal on the same processor type, thread count and versions (contract C9).
+Each epoch draws from its own seed, and a snapshot inside an epoch holds the state of every random number
+generator, so that a run that was killed goes on from its last snapshot to the same weights and the same loss
+curve. Bytes are equal on the same processor type, thread count and versions (contract C9).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edge_mi.errors import ConfigError, EdgeMIError, OutputError
+
 from .config import FitConfig
+from .distributed import ALONE, World, lost_contact
 
 SEEDS_PER_RUN = 10_000
+_STREAMS: Final = 2**32  # seeds between those of two processes
+_SCHEMA: Final = 2
+
+Precision: TypeAlias = Literal["32", "bf16", "16"]
+# the batches of rows that an epoch still owes, and its number -> what `loss_of` takes, one for each
+Feed: TypeAlias = Callable[[Sequence[Tensor], int], Iterable[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """Where and how a loop runs; what it learns stays the same, but for rounding.
+
+    keep_every: steps between snapshots, beside the one after each epoch; 0 for none. key: what a snapshot must
+    have been made for, so that none of another run is gone on from.
+    """
+
+    world: World = ALONE
+    precision: Precision = "32"
+    keep_every: int = 0
+    key: str = ""
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The arithmetic of a forward pass."""
+        if self.precision == "32":
+            return nullcontext()
+        narrow = torch.bfloat16 if self.precision == "bf16" else torch.float16
+        return torch.autocast(self.kind, dtype=narrow)
+
+    @property
+    def kind(self) -> str:
+        """`cpu` or `cuda`."""
+        return torch.device(self.world.device).type
+
+
+HERE: Final = Runtime()
 
 
 def prepare_torch(threads: int = 1) -> None:
     """Make torch deterministic, on `threads` threads, without denormals (ten times slower near zero)."""
+    os.environ.setdefault(
+        "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
+    )  # read by a GPU's library when it is first used
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
     torch.use_deterministic_algorithms(True)
@@ -33,46 +77,57 @@ def seed_torch(seed: int, epoch: int = -1) -> None:
     torch.manual_seed(seed * SEEDS_PER_RUN + epoch + 1)
 
 
+def steps_per_epoch(records: int, config: FitConfig) -> int:
+    """Whole batches of an epoch; what is left over waits for another epoch's order. At least one."""
+    return max(records // config.batch, 1)
+
+
 def fit(
     module: nn.Module,
     rows: NDArray[np.int64],
-    loss_of: Callable[[Tensor], Tensor],
+    loss_of: Callable[[Any], Tensor],
     config: FitConfig,
     *,
     seed: int,
     snapshot: Path | None = None,
-) -> None:
-    """Train `module` in place on batches of `rows`, `loss_of(batch of rows)` each; leaves it in eval mode.
+    feed: Feed | None = None,
+    clip_norm: float | None = None,
+    runtime: Runtime = HERE,
+) -> list[float]:
+    """Train `module` in place on batches of `rows`, `loss_of(batch)` each; leaves it in eval mode.
 
-    With `snapshot`, the state after each epoch is kept there and a matching one is gone on from. The result
-    is the running average of the state where the configuration asks for one.
+    A batch is what `feed` makes of a tensor of rows (without one, these rows). With `snapshot`, states are kept
+    there and one that is found is gone on from. The result is the running average of the state where the
+    configuration asks for one. clip_norm: longest gradient. Returns the loss of every step.
+
+    Of several processes each is given its share of every batch. Raises ConfigError for a batch that cannot be
+    shared and for a snapshot of another run, EdgeMIError for a loss that is no number.
     """
+    world, steps = runtime.world, steps_per_epoch(len(rows), config)
+    _check_shares(len(rows), config, world)
     records = torch.from_numpy(rows)
-    steps = max(len(rows) // config.batch, 1)
-    optimiser = torch.optim.AdamW(
-        module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-    )
-    # a schedule of a single step would divide by zero
-    total = max(config.epochs * steps, 2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.learning_rate, total_steps=total)
-    average = StateAverage(module, config.ema_decay)
-    start = _restore(snapshot, module, optimiser, schedule, average)
-    for epoch in range(start, config.epochs):
+    loop = _Loop(module, config, steps, snapshot, clip_norm, runtime)
+    for epoch in range(loop.restore() // steps, config.epochs):
         seed_torch(seed, epoch)
         module.train()
         order = torch.randperm(len(rows))
-        for step in range(steps):
-            loss = loss_of(records[order[step * config.batch : (step + 1) * config.batch]])
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            if epoch * steps + step + 1 < total:
-                schedule.step()
-            if epoch >= config.ema_from * config.epochs:
-                average.update()
-        _keep(snapshot, epoch + 1, module, optimiser, schedule, average)
-    average.install()
+        if world.rank:
+            torch.manual_seed(torch.initial_seed() + world.rank * _STREAMS)
+        first = loop.done - epoch * steps
+        if first:
+            loop.restore_generators()
+        batches = [
+            world.share(records[order[step * config.batch : (step + 1) * config.batch]])
+            for step in range(first, steps)
+        ]
+        for batch in batches if feed is None else feed(batches, epoch):
+            loop.step(loss_of, batch)
+            if runtime.keep_every and loop.done % runtime.keep_every == 0 and loop.done % steps:
+                loop.keep()
+        loop.keep()
+    loop.average.install()
     module.eval()
+    return loop.curve
 
 
 class StateAverage:
@@ -102,31 +157,154 @@ class StateAverage:
             self._module.load_state_dict(self.state)
 
 
-def _keep(
-    path: Path | None, epochs: int, module: nn.Module, optimiser: Any, schedule: Any, average: StateAverage
-) -> None:
-    if path is None:
-        return
-    state = {
-        "epochs": epochs,
-        "module": module.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "schedule": schedule.state_dict(),
-        "average": average.state,
-    }
-    part = path.with_name(f"{path.name}.part")
-    torch.save(state, part)
-    os.replace(part, path)  # noqa: PTH105  a snapshot may be lost in a power cut, never half written
+class _Loop:
+    """The state of a run between two steps: what is learned, how far it is, and the way to a file and back."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        config: FitConfig,
+        steps: int,
+        snapshot: Path | None,
+        clip_norm: float | None,
+        runtime: Runtime,
+    ) -> None:
+        self.module, self.average = module, StateAverage(module, config.ema_decay)
+        self.done, self.curve = 0, list[float]()
+        self._steps, self._snapshot, self._clip, self._runtime = steps, snapshot, clip_norm, runtime
+        self._average_from = config.ema_from * config.epochs
+        # a schedule of a single step would divide by zero
+        self._total = max(config.epochs * steps, 2)
+        self._optimiser = torch.optim.AdamW(
+            module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        self._schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self._optimiser, config.learning_rate, total_steps=self._total
+        )
+        # float16 has so few exponents that small gradients vanish; with the others this passes everything through
+        self._scaler = torch.amp.GradScaler(runtime.kind, enabled=runtime.precision == "16")
+        self._losses: list[Tensor] = []  # those since the last snapshot, still on their device
+        self._generators: dict[str, Tensor] = {}
+
+    def step(self, loss_of: Callable[[Any], Tensor], batch: Any) -> None:
+        """Learn from one batch."""
+        with lost_contact(self._runtime.world):
+            with self._runtime.autocast():
+                loss = loss_of(batch)
+            self._optimiser.zero_grad()
+            self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        if self._clip is not None:
+            self._scaler.unscale_(self._optimiser)
+            nn.utils.clip_grad_norm_(self.module.parameters(), self._clip)
+        scale = self._scaler.get_scale()
+        self._scaler.step(self._optimiser)
+        self._scaler.update()
+        # a lower scale says that the step was left out because it overflowed
+        if self.done + 1 < self._total and self._scaler.get_scale() >= scale:
+            self._schedule.step()
+        if self.done // self._steps >= self._average_from:
+            self.average.update()
+        self._losses.append(loss.detach())
+        self.done += 1
+
+    def keep(self) -> None:
+        """Write a snapshot, whole or not at all; the first process does, for all."""
+        losses = torch.stack(self._losses).double().cpu() if self._losses else torch.zeros(0).double()
+        everyone = self._runtime.world.gather_objects((losses, self._own_generators()))
+        mean = torch.stack([of_one for of_one, _ in everyone]).mean(0)
+        if not torch.isfinite(mean).all():
+            first = self.done - len(mean) + int((~torch.isfinite(mean)).nonzero()[0])
+            raise EdgeMIError(
+                f"the loss of step {first + 1} is no number: begin again with a lower learning rate"
+            )
+        self.curve.extend(mean.tolist())
+        self._losses.clear()
+        if self._snapshot is None or not self._runtime.world.first:
+            return
+        state = {
+            "schema": _SCHEMA,
+            "key": self._runtime.key,
+            "done": self.done,
+            "curve": torch.tensor(self.curve, dtype=torch.float64),
+            "generators": [generators for _, generators in everyone],
+            "average": self.average.state,
+            **{name: part.state_dict() for name, part in self._parts().items()},
+        }
+        part = self._snapshot.with_name(f"{self._snapshot.name}.part")
+        try:
+            with part.open("wb") as file:
+                torch.save(state, file)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(self._snapshot)
+        except OSError as exc:
+            raise OutputError(f"cannot write {self._snapshot}: {exc.strerror or exc}") from exc
+
+    def restore(self) -> int:
+        """Take up the snapshot, if there is one; the number of steps that are done."""
+        state = _read(self._snapshot)
+        world = self._runtime.world
+        world.check_equal("a snapshot of step", str(state["done"] if state else 0))
+        if state is None:
+            return 0
+        if state["key"] != self._runtime.key:
+            raise ConfigError(
+                f"{self._snapshot} is of another run (other options, data or versions): choose another folder, or "
+                "delete it to begin again"
+            )
+        if len(state["generators"]) != world.size:
+            raise ConfigError(
+                f"{self._snapshot} is of a run on {len(state['generators'])} processes, this one has {world.size}: "
+                "start as many, or delete it to begin again"
+            )
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        self.average.state = state["average"]
+        self.done, self.curve = int(state["done"]), state["curve"].tolist()
+        self._generators = state["generators"][world.rank]
+        return self.done
+
+    def restore_generators(self) -> None:
+        """Give the random number generators the states of the snapshot."""
+        torch.set_rng_state(self._generators["cpu"])
+        if "cuda" in self._generators:
+            torch.cuda.set_rng_state(self._generators["cuda"], self._runtime.world.device)
+
+    def _own_generators(self) -> dict[str, Tensor]:
+        states = {"cpu": torch.get_rng_state()}
+        if self._runtime.kind == "cuda":
+            states["cuda"] = torch.cuda.get_rng_state(self._runtime.world.device)
+        return states
+
+    def _parts(self) -> dict[str, Any]:
+        return {
+            "module": self.module,
+            "optimiser": self._optimiser,
+            "schedule": self._schedule,
+            "scaler": self._scaler,
+        }
 
 
-def _restore(
-    path: Path | None, module: nn.Module, optimiser: Any, schedule: Any, average: StateAverage
-) -> int:
+def _read(path: Path | None) -> dict[str, Any] | None:
     if path is None or not path.is_file():
-        return 0
-    state = torch.load(path, weights_only=True)
-    module.load_state_dict(state["module"])
-    optimiser.load_state_dict(state["optimiser"])
-    schedule.load_state_dict(state["schedule"])
-    average.state = state["average"]
-    return int(state["epochs"])
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as exc:  # the library raises several unrelated types for a damaged file
+        raise OutputError(f"{path} is damaged: delete it to begin again") from exc
+    # one of an earlier version is begun anew
+    return state if state.get("schema") == _SCHEMA else None
+
+
+def _check_shares(records: int, config: FitConfig, world: World) -> None:
+    if world.size == 1:
+        return
+    if config.batch % world.size:
+        raise ConfigError(
+            f"a batch of {config.batch} cannot be shared by {world.size} processes: choose a multiple"
+        )
+    if records < config.batch:
+        raise ConfigError(
+            f"{records} records are fewer than a batch of {config.batch}, which {world.size} processes share: choose "
+            "a smaller batch"
+        )

@@ -52,7 +52,10 @@ class PatchNet(nn.Module):
 
     def forward(self, signals_mv: Tensor) -> dict[str, Tensor]:
         """`mi` float32 (batch,), the first logit, and each side head (batch, outputs)."""
-        features = self.dropout(self.embed(signals_mv))
+        return self.outputs_of(self.dropout(self.embed(signals_mv)))
+
+    def outputs_of(self, features: Tensor) -> dict[str, Tensor]:
+        """What `forward` gives for signals with these features, float32 (batch, features)."""
         outputs = {"mi": self.head(features)[:, 0]}
         outputs.update({name: head(features) for name, head in self.side.items()})
         return outputs

@@ -39,11 +39,15 @@ def train_qat(
     quick.check_store(store, info.signal)
     check_unseen(checkpoint, store, quick.test_fold)
     student = replace(recipe.student, net=info.net)
-    plain = replace(recipe, align=None, student=student)
+    recipe = replace(recipe, student=student)
     splits = inner_splits(quick.folds)
-    soft = soft_labels(train_teachers(run, plain, splits, "12-lead teachers"))
-    jobs = [StudentJob(split=split, seed=quick.seed, soft_logits=soft) for split in splits]
-    students = train_students(run, plain, jobs, (info.net.frames,), "lead-I networks")
+    teachers = train_teachers(run, recipe, splits, "12-lead teachers")
+    soft = soft_labels(teachers)
+    jobs = [
+        StudentJob(split=split, seed=quick.seed, soft_logits=soft, embedding=teacher[0]["embedding"])
+        for split, teacher in zip(splits, teachers, strict=True)
+    ]
+    students = train_students(run, recipe, jobs, (info.net.frames,), "lead-I networks")
     initial = [folded_weights(part, info.net.layer_names) for part in students]
     parts = [
         qat_part(
@@ -58,7 +62,7 @@ def train_qat(
         )
     ]
     *inner, final = run.compute(parts, "quantised networks")
-    ids = [store.records[row].record_id for row in store.rows_of(quick.folds)]
+    ids = store.ids_of(store.rows_of(quick.folds))
     trained = Trained(
         net=info.net,
         weights=folded_weights(final, info.net.layer_names),
@@ -66,7 +70,7 @@ def train_qat(
         tested=(("int8", final["logits_int8"]), ("float", final["logits_float"])),
         out_of_fold=merge_folds([part["logits_int8"] for part in inner]),
     )
-    return finish(store, quick, info.signal, trained, info.provenance.data)
+    return finish(store, quick, info.signal, trained, info.provenance.data, info.polarity)
 
 
 def check_unseen(checkpoint: Checkpoint, store: WindowStore, fold: int) -> None:

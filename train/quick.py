@@ -10,6 +10,7 @@ from edge_mi.signal_design import SignalDesign
 
 from .config import Recipe
 from .crossfit import StudentJob, inner_splits, soft_labels, train_students, train_teachers
+from .device.noise import load_noise, noise_source
 from .finetune import folded_weights
 from .finish import QuickRun, Trained, finish, merge_folds
 from .parts import WORKERS, Arrays, RunFolder
@@ -44,7 +45,9 @@ def train_quick(
         tested=(("float", final[f"logits_{net.frames}"]),),
         out_of_fold=merge_folds([part[f"logits_{net.frames}"] for part in inner]),
     )
-    return finish(store, quick, design, trained)
+    device = recipe.student.augment.device
+    noise = () if device is None else noise_source(load_noise(recipe.noise), device.kinds)
+    return finish(store, quick, design, trained, noise)
 
 
 def _students(run: RunFolder, recipe: Recipe, quick: QuickRun) -> list[Arrays]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,6 +33,12 @@ class Targets:
     female: Tensor
     sex_known: Tensor
 
+    def to(self, device: str) -> Targets:
+        """The same targets on another device."""
+        names = ("mi", "codes", "age", "age_known", "female", "sex_known")
+        moved: dict[str, Any] = {name: getattr(self, name).to(device) for name in names}
+        return replace(self, **moved)
+
     def side_heads(self) -> dict[str, int]:
         """Side head -> number of outputs: `codes`, and `person` for age and sex."""
         heads = {"codes": len(self.code_names)} if self.code_names else {}
@@ -52,7 +58,8 @@ def make_targets(
 
     Of statements in `wanted` one record is enough.
     """
-    counts = Counter(code for row in rows for code in store.records[row].codes)
+    table = store.records
+    counts = table.code_counts(rows)
     names = tuple(
         sorted(code for code, count in counts.items() if count >= code_min_records or code in wanted)
     )
@@ -60,13 +67,13 @@ def make_targets(
     known = np.isfinite(ages)
     scaled = np.where(known, (ages - AGE_CENTRE_YEARS) / AGE_SCALE_YEARS, 0.0)
     return Targets(
-        mi=_tensor([record.mi for record in store.records]),
-        codes=_tensor([[name in record.codes for name in names] for record in store.records]),
+        mi=_tensor(np.where(table.mi < 0, np.nan, table.mi)),
+        codes=_tensor(table.code_matrix(names)),
         code_names=names,
         age=_tensor(scaled),
         age_known=_tensor(known),
-        female=_tensor([bool(record.female) for record in store.records]),
-        sex_known=_tensor([record.female is not None for record in store.records]),
+        female=_tensor(table.female == 1),
+        sex_known=_tensor(table.female >= 0),
     )
 
 

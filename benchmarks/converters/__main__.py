@@ -33,7 +33,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, metavar="STORE", help="window store of `edge-mi train store`")
+    parser.add_argument("--data", type=Path, metavar="STORE", help="window store of `edge-mi data build`")
     parser.add_argument("--environments", type=Path, default=Path(".converters"), metavar="FOLDER")
     parser.add_argument("--out", type=Path, default=RESULT, metavar="FILE")
     args = parser.parse_args()

@@ -67,7 +67,7 @@ def gather(info: CheckpointInfo, store: WindowStore | None, *, seconds: float | 
     store.check_filter(info.signal)
     name = store.manifest.source.name
     rows = store.rows_of(CALIBRATION_FOLDS)
-    ids = [store.records[row].record_id for row in rows]
+    ids = store.ids_of(rows)
     chosen = calibration_order(ids)[:MAX_WINDOWS]
     test = store.rows_of((TEST_FOLD,))
     if len(chosen) < MIN_WINDOWS or len(set(store.labels[test].tolist())) < 2:
@@ -78,7 +78,7 @@ def gather(info: CheckpointInfo, store: WindowStore | None, *, seconds: float | 
     cut = _windows(store, test, spec)
     each = cut.shape[1]
     return Material(
-        store.signals_mv(rows[chosen])[:, : spec.window_samples].astype(np.float64),
+        store.signals_mv(rows[chosen], missing_mv=0.0)[:, : spec.window_samples].astype(np.float64),
         [ids[i] for i in chosen],
         f"{name}, folds {CALIBRATION_FOLDS[0]} to {CALIBRATION_FOLDS[-1]}",
         np.concatenate([cut.reshape(-1, spec.window_samples), *windows]),
@@ -92,6 +92,6 @@ def gather(info: CheckpointInfo, store: WindowStore | None, *, seconds: float | 
 
 def _windows(store: WindowStore, rows: NDArray[np.int64], spec: NetSpec) -> FloatArray:
     """Windows float64 (records, windows, samples), one a hop."""
-    signals = store.signals_mv(rows).astype(np.float64)
+    signals = store.signals_mv(rows, missing_mv=0.0).astype(np.float64)
     views = sliding_window_view(signals, spec.window_samples, axis=1)[:, :: spec.hop_samples]
     return np.asarray(views, dtype=np.float64)

@@ -21,7 +21,7 @@ def nominal_rate_hz(design: SignalDesign, rate_hz: float) -> int:
 
 
 class SignalChain:
-    """Streaming filter chain for one unbroken segment of lead I.
+    """Streaming filter chain for one unbroken segment of lead I, or of several leads: time is the last axis.
 
     Output sample m stands at the time of input sample m * rate / model rate: `delay_s` is how long an answer
     takes, not an offset of its time. The same samples give the same bits in any chunking.
@@ -31,27 +31,35 @@ class SignalChain:
     def __init__(self, design: SignalDesign, rate_hz: float) -> None:
         self.nominal_rate_hz = nominal_rate_hz(design, rate_hz)
         self.delay_s = design.delay_s(self.nominal_rate_hz)
-        resampler = design.resampler(self.nominal_rate_hz)
-        self._stages = [PolyphaseStage(design.fir)]
-        if resampler is not None:
-            self._stages.insert(0, PolyphaseStage(resampler.taps, up=resampler.up, down=resampler.down))
+        self._stages = _stages(design, self.nominal_rate_hz)
 
     def push(self, samples_mv: FloatArray) -> FloatArray:
-        """Samples at the model's rate that `samples_mv`, finite float64 (n,), complete; float64 (m,), mV."""
+        """Samples at the model's rate that `samples_mv`, finite float64 (..., n), complete; float64 (..., m), mV."""
         samples = to_grid(samples_mv)
         for stage in self._stages:
             samples = stage.push(samples)
         return samples
 
     def close(self) -> FloatArray:
-        """The samples still waiting when the segment ends; float64 (m,), mV."""
-        samples = np.zeros(0)
-        for stage in self._stages:
-            samples = np.concatenate([stage.push(samples), stage.close()])
+        """The samples still waiting when the segment ends; float64 (..., m), mV."""
+        first, *others = self._stages
+        samples = first.close()
+        for stage in others:
+            samples = np.concatenate([stage.push(samples), stage.close()], axis=-1)
         return samples
 
 
 def filter_segment(design: SignalDesign, rate_hz: float, samples_mv: FloatArray) -> FloatArray:
-    """A whole segment through the chain at once; the same bits as any streaming of it."""
-    chain = SignalChain(design, rate_hz)
-    return np.concatenate([chain.push(samples_mv), chain.close()])
+    """A whole segment, float64 (..., n), through the chain at once; the same bits as any streaming of it."""
+    samples = to_grid(samples_mv)
+    for stage in _stages(design, nominal_rate_hz(design, rate_hz)):
+        samples = np.concatenate([stage.push(samples), stage.close()], axis=-1)
+    return samples
+
+
+def _stages(design: SignalDesign, nominal_hz: int) -> list[PolyphaseStage]:
+    resampler = design.resampler(nominal_hz)
+    band_pass = PolyphaseStage(design.fir)
+    if resampler is None:
+        return [band_pass]
+    return [PolyphaseStage(resampler.taps, up=resampler.up, down=resampler.down), band_pass]

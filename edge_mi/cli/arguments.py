@@ -9,6 +9,7 @@ from pathlib import Path
 from edge_mi.bundle import Bundle
 from edge_mi.bundle_rows import signature_facts
 from edge_mi.detector import PLACEMENTS
+from edge_mi.polarity import POLARITY_MODES
 from edge_mi.runners.base import RUNNER_NAMES
 from edge_mi.shipped import shipped_bundle
 from edge_mi.signature import PublicKey
@@ -67,6 +68,15 @@ def add_placement(parser: argparse.ArgumentParser, default: str | None = None) -
     parser.add_argument(
         "--placement", choices=PLACEMENTS, default=default,
         help="where the electrodes are: lead-i (right and left arm) or chest (a strap as worn)",
+    )  # fmt: skip
+
+
+def add_polarity(parser: argparse.ArgumentParser) -> None:
+    """--polarity."""
+    parser.add_argument(
+        "--polarity", choices=POLARITY_MODES, default="check",
+        help="check withholds a lead I that looks upside down (default); trust is for who knows that the electrodes are "
+        "right",
     )  # fmt: skip
 
 

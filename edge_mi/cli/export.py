@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_mi import strict
+from edge_mi.bundle_rows import polarity_row
 from edge_mi.checkpoint import Checkpoint, Metric
 from edge_mi.cli.target_page import target_lines
 from edge_mi.errors import ConfigError, ExportDisagreement
@@ -248,6 +249,7 @@ def _document(result: Any) -> dict[str, Any]:
         "auroc": _auroc(result),
         "measured": result.measured,
         "c_decisions": result.c_decisions,
+        "polarity": strict.encode(info.polarity),
     }
 
 
@@ -305,6 +307,7 @@ def _page(result: Any) -> str:
         lines.append(
             f"({auroc['source']}{'' if document['measured'] else '; from the checkpoint, not measured now'})"
         )
+    lines += ["", f"polarity: {polarity_row(result.bundle.info.polarity)}"]
     if firmware is not None:
         lines += [
             "",

@@ -24,10 +24,11 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "bench": ("edge_mi.cli.bench", "measure latency and memory on this machine"),
     "info": ("edge_mi.cli.info", "what a bundle is, and whether it computes right here"),
     "doctor": ("edge_mi.cli.doctor", "what is installed, and what to type for what is not"),
+    "data": ("edge_mi.cli.data", "download a public collection, check it, make a window store of it"),
     "train": ("edge_mi.cli.train", "make a checkpoint from PTB-XL"),
 }
 # what these have half-written is removed when the system stops them; training keeps it, to go on from there
-UNDONE_WHEN_STOPPED: Final = {"export"}
+UNDONE_WHEN_STOPPED: Final = {"export", "score"}
 
 
 class _Parser(argparse.ArgumentParser):

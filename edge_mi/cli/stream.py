@@ -17,7 +17,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_mi.cli.arguments import add_bundle, add_lead, add_placement, add_runner, load_bundle, positive
+from edge_mi.cli.arguments import (
+    add_bundle,
+    add_lead,
+    add_placement,
+    add_polarity,
+    add_runner,
+    load_bundle,
+    positive,
+)
 from edge_mi.cli.stopping import Stopping
 from edge_mi.decision import REASONS, Decision
 from edge_mi.detector import Detector, Placement
@@ -29,6 +37,10 @@ from edge_mi.sources import chunks_of
 from edge_mi.terminal import decision_line, sparkline, summary
 
 _SHOWN_S = 6.0
+_UNCHECKED = {
+    "trust": "polarity not checked, as you said: a lead I upside down gets a wrong answer",
+    "none": "polarity not checked: this bundle has no check, and a lead I upside down gets a wrong answer",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seconds", type=positive, metavar="S", help="stop after S seconds of signal")
     add_placement(parser)
+    add_polarity(parser)
     add_lead(parser)
     add_runner(parser)
     parser.add_argument(
@@ -62,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
         bundle,
         args.runner,
         placement=placement,
+        polarity=args.polarity,
         operating_point=args.operating_point,
         whole_window=args.whole_window,
     )
@@ -140,8 +154,9 @@ def _demand_an_answer(decisions: list[Decision]) -> None:
     if not judged:
         raise RecordError("the record is too short for one window")
     reason, n = judged.most_common(1)[0]
+    hint = "; --polarity trust judges it all the same" if reason == "inverted" else ""
     raise RecordError(
-        f"no window could be judged: {REASONS[reason] if reason else reason} ({n} of {len(decisions)})"
+        f"no window could be judged: {REASONS[reason] if reason else reason} ({n} of {len(decisions)}){hint}"
     )
 
 
@@ -165,6 +180,7 @@ class _Screen:
                 "notice": bundle.info.notice,
                 "model_id": bundle.model_id,
                 "prevalence": bundle.info.calibration.prevalence,
+                "polarity": self._detector.polarity_check,
             }
             print(json.dumps(header, ensure_ascii=False), flush=True)
             return
@@ -173,6 +189,8 @@ class _Screen:
         print(
             f"model    {bundle.model_id} on {self._detector.runner.name}, threshold {point.threshold:.3f} ({point.name})"
         )
+        if self._detector.polarity_check != "check":
+            print(_UNCHECKED[self._detector.polarity_check])
         print("\n     time    state         probability (| is the threshold)", flush=True)
 
     def tell(self, message: str) -> None:

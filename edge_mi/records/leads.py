@@ -43,3 +43,22 @@ def choose_lead(record: str, leads: Sequence[str], wanted: str) -> tuple[int, tu
         return 0, (f"the only signal of {record} {called}: taken as lead I",)
     listed = ", ".join(lead if lead.isprintable() and lead else repr(lead) for lead in leads)
     raise RecordError(f"{record} has no lead {wanted}; found {listed}: choose one of them with --lead")
+
+
+def lead_rows(record: str, leads: Sequence[str], wanted: Sequence[str]) -> list[int]:
+    """Index of each of the leads `wanted` among `leads`, by name and without regard to case.
+
+    Raises RecordError, naming the leads, where some are missing or there more than once.
+    """
+    found = [canonical_lead(lead).casefold() for lead in leads]
+    names = [canonical_lead(lead).casefold() for lead in wanted]
+    missing = [lead for lead, name in zip(wanted, names, strict=True) if name not in found]
+    if missing:
+        listed = ", ".join(ascii(lead)[1:-1] for lead in leads)
+        raise RecordError(f"{record}: no lead {', '.join(missing)}; found {listed}")
+    twice = [lead for lead, name in zip(wanted, names, strict=True) if found.count(name) > 1]
+    if twice:
+        raise RecordError(
+            f"{record} has more than one signal called {', '.join(twice)}; expected one of each"
+        )
+    return [found.index(name) for name in names]

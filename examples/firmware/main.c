@@ -15,7 +15,8 @@
 #define MAX_GAPS 8
 
 static const char *const ANSWERS[] = {"", "negative", "positive", "undetermined", "alarm"};
-static const char *const REASONS[] = {"", "warming_up", "gap", "flat", "saturated", "noise", "lead_off", "wrong_gain"};
+static const char *const REASONS[] = {"", "warming_up", "gap", "flat", "saturated", "noise", "lead_off", "wrong_gain",
+                                      "inverted"};
 
 static edge_mi_state state; /* the only memory that EdgeMI uses beside the stack */
 static unsigned long long since_decision, all, most;

@@ -46,7 +46,8 @@ typedef enum {
     EDGE_MI_SATURATED,  /* the signal is clipped */
     EDGE_MI_NOISE,      /* heartbeats cannot be told from noise */
     EDGE_MI_LEAD_OFF,   /* no heartbeat can be found */
-    EDGE_MI_WRONG_GAIN  /* the amplitude cannot be that of an ECG in millivolts */
+    EDGE_MI_WRONG_GAIN, /* the amplitude cannot be that of an ECG in millivolts */
+    EDGE_MI_INVERTED    /* lead I looks upside down: are the right and left electrodes swapped? */
 } edge_mi_reason;
 
 typedef struct {
@@ -102,6 +103,10 @@ typedef struct {
     int32_t resampler_x[EDGE_MI_RESAMPLER_BUFFER];
 #endif
     int32_t frame_sums[EDGE_MI_FEATURES];
+#if EDGE_MI_POLARITY_CHECK
+    int32_t polarity_sum; /* of correlations, over polarity_count windows */
+    uint16_t polarity_count;
+#endif
     uint16_t told; /* undetermined decisions since the last sample */
     uint16_t skip; /* samples before the first frame of the segment */
     uint16_t window_at, frame_at, block_at, block_count, answered_count;
@@ -115,6 +120,7 @@ typedef struct {
     uint8_t before;                 /* reason for windows before there is enough signal */
     uint8_t heard, in_segment;      /* since the start or a reset; since the last gap */
     uint8_t latched;
+    uint8_t upside_down, trusted; /* as seen; whether that is to be ignored */
 } edge_mi_state;
 
 /* The start of a stream, at the default operating point. */
@@ -122,6 +128,9 @@ void edge_mi_init(edge_mi_state *state);
 
 /* Another operating point, EDGE_MI_POINT_...; takes effect with the next decision. */
 void edge_mi_set_operating_point(edge_mi_state *state, int16_t point);
+
+/* 1: answer where lead I looks upside down too, for a person who knows that the electrodes are right. 0: as at first. */
+void edge_mi_trust_polarity(edge_mi_state *state, int trust);
 
 /* Takes samples in the sensor's codes up to and including the one that makes a decision due, and says how many.
  * decision->state is EDGE_MI_NONE where nothing is due. Decisions that are still waiting after a gap come first,

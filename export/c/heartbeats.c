@@ -145,13 +145,62 @@ static void shorten(int32_t *x)
     for (int i = 0; i < BEAT; i++) x[i] = x[i] < 0 ? -(-x[i] >> shift) : x[i] >> shift;
 }
 
-/* Median over the beats of how alike each is to the sum of the others, in thousandths; -1 for fewer than three. */
-static int16_t likeness(const edge_mi_state *s, const int16_t *peaks, size_t count)
+#if EDGE_MI_POLARITY_CHECK
+/* Correlation of summed beats with the table of an upright lead I, in thousandths; exactly odd. */
+static int16_t correlation(const int32_t *sum)
 {
-    int32_t sum[BEAT], beat[BEAT], others[BEAT];
+    int64_t total = 0;
+    uint64_t largest = 0;
+    int32_t cross = 0, own = 0;
+    int shift = 0;
+    for (int i = 0; i < BEAT; i++) total += sum[i];
+    for (int i = 0; i < BEAT; i++) {
+        int64_t x = (int64_t)BEAT * sum[i] - total;
+        uint64_t magnitude = (uint64_t)(x < 0 ? -x : x);
+        if (magnitude > largest) largest = magnitude;
+    }
+    while (largest >> shift >= 4096) shift++;
+    for (int i = 0; i < BEAT; i++) {
+        int64_t x = (int64_t)BEAT * sum[i] - total;
+        int32_t magnitude = (int32_t)((uint64_t)(x < 0 ? -x : x) >> shift);
+        cross += (x < 0 ? -magnitude : magnitude) * POLARITY[i];
+        own += magnitude * magnitude;
+    }
+    int32_t norm = (int32_t)square_root((uint64_t)own * POLARITY_SQUARES);
+    if (norm == 0) return 0;
+    int64_t size = (INT64_C(2000) * (cross < 0 ? -cross : cross) + norm) / (INT64_C(2) * norm);
+    if (size > 1000) size = 1000;
+    return (int16_t)(cross > 0 ? size : -size);
+}
+
+/* Whether the stream looks upside down, this window of it included. */
+static void watch_polarity(edge_mi_state *s, int16_t permille)
+{
+    if (s->polarity_count < POLARITY_MEMORY) s->polarity_count++;
+    else s->polarity_sum -= s->polarity_sum / POLARITY_MEMORY;
+    s->polarity_sum += permille;
+    s->upside_down = s->upside_down ? s->polarity_sum < POLARITY_UPRIGHT * (int32_t)s->polarity_count
+                                    : s->polarity_sum <= POLARITY_INVERTED * (int32_t)s->polarity_count;
+}
+#endif
+
+static void forget_polarity(edge_mi_state *s)
+{
+    s->upside_down = 0;
+#if EDGE_MI_POLARITY_CHECK
+    s->polarity_sum = 0;
+    s->polarity_count = 0;
+#endif
+}
+
+/* Median over the beats of how alike each is to the sum of the others, in thousandths; -1 for fewer than three.
+ * The sum is left in `sum`. */
+static int16_t likeness(const edge_mi_state *s, const int16_t *peaks, size_t count, int32_t *sum)
+{
+    int32_t beat[BEAT], others[BEAT];
     int16_t thousandths[MAX_PEAKS];
     size_t whole = 0;
-    memset(sum, 0, sizeof sum);
+    memset(sum, 0, BEAT * sizeof *sum);
     for (size_t k = 0; k < count; k++) {
         if (peaks[k] < BEAT_BEFORE || peaks[k] + BEAT - BEAT_BEFORE > EDGE_MI_WINDOW) continue;
         load_beat(s, peaks[k], beat);

@@ -144,13 +144,17 @@ static edge_mi_reason rule(edge_mi_state *s)
 static edge_mi_reason assess(edge_mi_state *s, edge_mi_decision *decision)
 {
     int16_t peaks[MAX_PEAKS];
+    int32_t beats[BEAT];
     edge_mi_reason reason = rule(s);
     if (reason != EDGE_MI_NO_REASON) return reason;
     size_t count = find_peaks(s, peaks);
     if (count < 3) return EDGE_MI_LEAD_OFF;
     decision->heart_rate_dbpm = heart_rate_dbpm(peaks, count);
-    decision->quality_permille = likeness(s, peaks, count);
+    decision->quality_permille = likeness(s, peaks, count, beats);
     if (decision->quality_permille >= 0 && decision->quality_permille < MIN_QUALITY) return EDGE_MI_NOISE;
-    return EDGE_MI_NO_REASON;
+#if EDGE_MI_POLARITY_CHECK
+    if (!s->trusted && decision->quality_permille >= 0) watch_polarity(s, correlation(beats));
+#endif
+    return s->upside_down && !s->trusted ? EDGE_MI_INVERTED : EDGE_MI_NO_REASON;
 }
 

@@ -168,6 +168,11 @@ void edge_mi_set_operating_point(edge_mi_state *s, int16_t point)
     s->positive_from = point;
 }
 
+void edge_mi_trust_polarity(edge_mi_state *s, int trust)
+{
+    s->trusted = trust != 0;
+}
+
 size_t edge_mi_push(edge_mi_state *s, const int16_t *samples, size_t n, edge_mi_decision *d)
 {
     if (edge_mi_next(s, d)) return 0;
@@ -231,14 +236,17 @@ static int tell(edge_mi_state *s, edge_mi_decision *d)
         s->before = EDGE_MI_GAP;
         s->heard = 0;
         s->answered_count = 0;
+        forget_polarity(s);
         if (!s->ended) s->step = RUNNING;
         return 1;
     }
     s->step = RUNNING;
     if (s->ended) {
         int16_t point = s->positive_from;
+        uint8_t trusted = s->trusted;
         edge_mi_init(s);
         s->positive_from = point;
+        s->trusted = trusted;
     }
     return 0;
 }

@@ -127,7 +127,7 @@ CHANGES: dict[str, tuple[Callable[[Tensors, Document], object], str]] = {
         lambda t, _: t.update({"head.bias": t["head.bias"].astype(np.float64)}),
         "tensor head.bias is float64, expected float32",
     ),
-    "another schema": (lambda _, d: d.update(schema=7), "schema 7, this version of edge-mi reads schema 1"),
+    "another schema": (lambda _, d: d.update(schema=7), "schema 7, this version of edge-mi reads schema 2"),
     "unknown key": (lambda _, d: d["net"].update(residual=True), "unknown key net.residual"),
     "another rate": (lambda _, d: d["net"].update(rate_hz=250), "network at 250 Hz, signal chain at 100 Hz"),
     "another window": (lambda _, d: d["net"].update(window_samples=1000), "window of 1000 samples is not"),

@@ -32,8 +32,11 @@ Output = pytest.CaptureFixture[str]
 ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
 
 
-def heart(folder: Path, name: str = "heart", *, seconds: float = 15, territory: str = "none") -> Path:
+def heart(
+    folder: Path, name: str = "heart", *, seconds: float = 15, territory: str = "none", swapped: bool = False
+) -> Path:
     samples = synthetic.ecg(seconds, rate_hz=130, territory=territory, heart_rate_bpm=75, seed=1).lead("I")
+    samples = -samples if swapped else samples
     return write_wfdb(folder, name, ["I"], np.rint(samples * 1000).astype(np.int16)[None], 130, 1000)
 
 
@@ -136,7 +139,8 @@ def test_a_replay_as_json_lines_is_the_detector(tmp_path: Path, capsys: Output) 
     assert main(["stream", "--replay", str(path), "--json"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     header = lines.pop(0)
-    assert list(header) == ["type", "schema", "notice", "model_id", "prevalence"]
+    assert list(header) == ["type", "schema", "notice", "model_id", "prevalence", "polarity"]
+    assert header["polarity"] == "check"
     from edge_mi import read_record
 
     record = read_record(path)
@@ -158,6 +162,73 @@ def test_a_chest_strap_is_not_judged(tmp_path: Path, capsys: Output) -> None:
     captured = capsys.readouterr()
     assert "not in the place of lead I" in captured.out
     assert captured.err.startswith("edge-mi: no window could be judged")
+
+
+def test_swapped_electrodes_are_told_of_and_not_judged(tmp_path: Path, capsys: Output) -> None:
+    words = ["stream", "--replay", str(heart(tmp_path, swapped=True))]
+    assert main(words) == 2
+    captured = capsys.readouterr()
+    message = "lead I looks upside down: are the right and left electrodes swapped?"
+    assert captured.out.count(message) >= 5
+    assert captured.err == (
+        f"edge-mi: no window could be judged: {message} (6 of 15); --polarity trust judges it all the same\n"
+    )
+
+
+def test_whoever_trusts_the_polarity_gets_an_answer_and_the_header_says_so(
+    tmp_path: Path, capsys: Output
+) -> None:
+    words = ["stream", "--replay", str(heart(tmp_path, swapped=True)), "--polarity", "trust"]
+    assert main(words) == 0
+    assert "polarity not checked, as you said" in capsys.readouterr().out
+    assert main([*words, "--json"]) == 0
+    header, *lines = map(json.loads, capsys.readouterr().out.splitlines())
+    assert header["polarity"] == "trust"
+    assert lines[-1]["probability"] is not None
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_score_gives_no_probability_to_a_record_upside_down(
+    jobs: str, tmp_path: Path, capsys: Output
+) -> None:
+    folder = tmp_path / "records"
+    folder.mkdir()
+    heart(folder, "a")
+    for i in range(17):  # more than one batch
+        heart(folder, f"b{i:02d}", swapped=True)
+    words = ["score", str(folder), "--out", str(tmp_path / "s.csv"), "--jobs", jobs]
+    assert main([*words, "--json"]) == 0
+    captured = capsys.readouterr()
+    document = json.loads(captured.out.splitlines()[-1])
+    assert (document["inverted"], document["scored"], document["polarity"]) == (17, 1, "check")
+    assert "17 of the undetermined look upside down; --polarity trust scores them" in captured.err
+    rows = list(csv.DictReader((tmp_path / "s.csv").open()))
+    assert {(row["probability"], row["state"], row["reason"]) for row in rows[1:]} == {
+        ("", "undetermined", "inverted")
+    }
+    assert main([*words, "--polarity", "trust"]) == 0
+    assert all(row["probability"] for row in csv.DictReader((tmp_path / "s.csv").open()))
+
+
+def test_a_bundle_made_of_an_old_checkpoint_has_no_check_and_says_so(tmp_path: Path, capsys: Output) -> None:
+    import safetensors
+    import safetensors.numpy
+    from toy import export_toy
+
+    words = export_toy(tmp_path)
+    path = tmp_path / "toy.safetensors"
+    with safetensors.safe_open(str(path), framework="numpy") as file:
+        document = json.loads(file.metadata()["edge_mi"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    document["schema"] = 1
+    del document["polarity"]
+    path.write_bytes(safetensors.numpy.save(tensors, {"edge_mi": json.dumps(document)}))
+    assert main(words) == 0
+    assert "polarity: no check: swapped electrodes are not noticed" in capsys.readouterr().out
+    assert main(["info", str(tmp_path / "b"), "--json"]) == 0
+    assert last_json(capsys)["polarity"] is None
+    assert main(["stream", str(tmp_path / "b"), "--replay", str(heart(tmp_path, swapped=True))]) == 0
+    assert "this bundle has no check" in capsys.readouterr().out
 
 
 def test_bench_has_the_contracts_keys(capsys: Output) -> None:

@@ -53,7 +53,7 @@ def test_a_missing_file_is_named(copy: Path, name: str) -> None:
         (lambda d: d["net"].update(depth=3), "unknown key net.depth"),
         (lambda d: d["input"].update(scale=0), "scale must be positive"),
         (lambda d: d["input"].update(zero_point=300), "zero_point within int8"),
-        (lambda d: d.update(schema=99), "schema 99, this version of edge-mi reads schema 2"),
+        (lambda d: d.update(schema=99), "schema 99, this version of edge-mi reads schema 3"),
         (lambda d: d.pop("calibration"), "missing key calibration"),
         (lambda d: d["alarm"].update(span_s=25), "shorter than three windows"),
         (lambda d: d.update(default_operating_point="none"), "default operating point none"),

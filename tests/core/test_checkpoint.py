@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,49 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     for layer, (weight, bias) in checkpoint.weights.items():
         assert np.array_equal(loaded.weights[layer][0], weight)
         assert np.array_equal(loaded.weights[layer][1], bias)
+
+
+def document_of(path: Path) -> dict[str, Any]:
+    import safetensors
+
+    with safetensors.safe_open(str(path), framework="numpy") as file:
+        document: dict[str, Any] = json.loads(file.metadata()["edge_mi"])
+        return document
+
+
+def rewritten(path: Path, document: dict[str, Any]) -> Path:
+    import safetensors
+    import safetensors.numpy
+
+    with safetensors.safe_open(str(path), framework="numpy") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    path.write_bytes(safetensors.numpy.save(tensors, {"edge_mi": json.dumps(document)}))
+    return path
+
+
+def test_a_checkpoint_of_schema_1_is_one_without_a_polarity_check(tmp_path: Path) -> None:
+    toy_checkpoint().save(tmp_path / "c")
+    document = {key: value for key, value in document_of(tmp_path / "c").items() if key != "polarity"}
+    loaded = Checkpoint.load(rewritten(tmp_path / "c", {**document, "schema": 1}))
+    assert loaded.info == replace(toy_checkpoint().info, polarity=None)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d.update(schema=1), "schema 1, this version of edge-mi reads schema 2"),
+        (lambda d: d.pop("polarity"), "missing key polarity"),
+        (lambda d: d["polarity"]["weights"].pop(), "59 polarity weights, a beat at 100 Hz has 60 samples"),
+        (lambda d: d["polarity"].update(upright_permille=-900), "inverted < upright"),
+        (lambda d: d["polarity"].update(lead="I"), "unknown key polarity.lead"),
+    ],
+)
+def test_a_polarity_check_that_does_not_fit_is_refused(change: Any, message: str, tmp_path: Path) -> None:
+    toy_checkpoint().save(tmp_path / "c")
+    document = document_of(tmp_path / "c")
+    change(document)
+    with pytest.raises(CheckpointError, match=message):
+        Checkpoint.load(rewritten(tmp_path / "c", document))
 
 
 def test_the_same_checkpoint_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from edge_mi import files
 from edge_mi.errors import OutputError
-from edge_mi.files import new_folder, write_file
+from edge_mi.files import new_file, new_folder, write_file
 
 
 def names(folder: Path) -> list[str]:
@@ -40,6 +40,24 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(os, step, fail)
     with pytest.raises(OutputError, match="No space left"):
         write_file(target, b"new")
+    assert target.read_bytes() == b"old"
+    assert names(tmp_path) == ["f"]
+
+
+@pytest.mark.parametrize("error", [KeyError, KeyboardInterrupt])
+def test_a_file_is_not_replaced_by_one_that_was_not_finished(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    target = tmp_path / "f"
+    target.write_bytes(b"old")
+
+    def write_half() -> None:
+        with new_file(target) as file:
+            file.write(b"half")
+            raise error
+
+    with pytest.raises(error):
+        write_half()
     assert target.read_bytes() == b"old"
     assert names(tmp_path) == ["f"]
 

@@ -51,6 +51,27 @@ def test_a_flat_record_says_why_it_says_nothing(detector: Detector) -> None:
     assert (score.probability, score.state, score.reason, score.error) == (None, "undetermined", "flat", None)
 
 
+def test_a_record_upside_down_gets_no_score_and_says_why(detector: Detector) -> None:
+    heart = synthetic.ecg(12, rate_hz=250, seed=1).lead("I")
+    score = score_signal(detector, record(-heart), "r")
+    assert (score.probability, score.state, score.reason) == (None, "undetermined", "inverted")
+    assert (
+        score_signal(Detector(detector.bundle, polarity="trust"), record(-heart), "r").probability is not None
+    )
+
+
+def test_a_record_that_is_mostly_upside_down_gets_no_score_from_the_rest(detector: Detector) -> None:
+    """The few windows that were answered before it was seen, or after it was put right, are no answer."""
+    heart = synthetic.ecg(60, rate_hz=250, seed=1).lead("I")
+    mostly, hardly = heart.copy(), heart.copy()
+    mostly[11 * 250 :] *= -1
+    hardly[: 12 * 250] *= -1
+    lost, kept = (score_signal(detector, record(samples), "r") for samples in (mostly, hardly))
+    assert (lost.probability, lost.reason) == (None, "inverted")
+    assert lost.windows_answered > 0
+    assert (kept.reason, kept.state) == (None, "negative")
+
+
 def test_a_short_record_says_so(detector: Detector) -> None:
     score = score_signal(detector, record(np.zeros(500)), "r")
     assert (score.reason, score.windows_total) == ("warming_up", 0)

@@ -25,7 +25,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keys import key_pair, private_key
 
-from edge_mi.bundle import MODEL_JSON, REQUIRED_FILES, Bundle
+from edge_mi.bundle import MODEL_JSON, REQUIRED_FILES, SCHEMA, Bundle
 from edge_mi.errors import BundleError, ConfigError, SignatureError
 from edge_mi.shipped import shipped_bundle
 from edge_mi.signature import PREFIX, SIGNATURE, PublicKey, SigningKey, check_signature
@@ -166,7 +166,7 @@ def test_what_the_signature_does_not_cover_may_not_lie_beside_it(
     signed: Path, key: SigningKey, name: str
 ) -> None:
     (signed / name).mkdir() if "folder" in name else (signed / name).touch()
-    assert Bundle.load(signed).info.schema == 2
+    assert Bundle.load(signed).info.schema == SCHEMA
     with pytest.raises(SignatureError, match="which its signature does not cover") as refused:
         Bundle.load(signed, require_signed=key.public)
     assert "\n" not in str(refused.value)

@@ -239,6 +239,40 @@ def test_whole_real_records_are_decided_as_python_does(
     assert compared > 10
 
 
+def test_electrodes_that_are_swapped_are_seen_as_in_python(pair: tuple[CModel, Detector]) -> None:
+    """Put right, swapped again, over a gap, a restart and the end of a stream; and trusted."""
+    model, detector = pair
+    up = codes_of(model.firmware, heart(45, noise_mv=0.02))
+    doubtful = codes_of(model.firmware, -heart(20, territory="lateral", noise_mv=0.02))
+    stream = [-up, Missing(77), up, doubtful, -up, Missing(0), up[:2000], -up]
+    expected = expected_decisions(detector, model.firmware, stream)
+    assert {None, "inverted"} <= {d.reason for d in expected}
+    for chunk in (1 << 16, 97):
+        assert model.decisions(stream, model_id=detector.bundle.model_id, chunk=chunk) == expected
+    trusting = Detector(detector.bundle, detector.runner, polarity="trust")
+    expected = expected_decisions(trusting, model.firmware, stream)
+    assert "inverted" not in {d.reason for d in expected}
+    assert model.decisions(stream, model_id=detector.bundle.model_id, trust_polarity=True) == expected
+    assert model.decisions([-up], model_id=detector.bundle.model_id)[-1].reason == "inverted"
+
+
+@pytest.mark.parametrize("rounding", [0, 2])
+def test_c_code_without_a_check_answers_as_the_detector_without_one(
+    rounding: Rounding, pair: tuple[CModel, Detector]
+) -> None:
+    _, detector = pair
+    bare = Checkpoint(replace(shipped().info, polarity=None), shipped().weights)
+    upside_down = codes_of(firmware(), -heart(12))
+    unchecked = Detector(
+        replace(detector.bundle, info=replace(detector.bundle.info, polarity=None)),
+        "litert" if rounding else "litert-ref",
+    )
+    with compiled(bare, firmware(rounding=rounding)) as model:
+        found = model.decisions([upside_down], model_id=unchecked.bundle.model_id)
+    assert found == expected_decisions(unchecked, firmware(), [upside_down])
+    assert found[-1].reason is None
+
+
 def test_a_copy_of_the_state_is_a_snapshot(pair: tuple[CModel, Detector]) -> None:
     model, detector = pair
     codes = codes_of(model.firmware, heart(40, noise_mv=0.02))

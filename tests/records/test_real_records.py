@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-import wfdb
 from real_data import real_data
+from wfdb_oracle import compare
 
 from edge_mi.errors import RecordError
-from edge_mi.records import list_records, read_record, read_signals
+from edge_mi.records import list_records, read_record
 
 FOLDERS = ("mitdb", "nstdb", "cinc2017", "cinc2021", "ludb", "ptbdb")
-
-
-def compare(path: Path) -> None:
-    base = str(path.with_suffix(""))
-    oracle = wfdb.rdrecord(base)
-    ours = read_signals(path)
-    expected = np.asarray(oracle.p_signal, dtype=np.float64).T
-    units = [unit.lower() for unit in oracle.units]
-    factors = {"mv": 1.0, "uv": 1e-3, "v": 1e3}
-    kept = [i for i, unit in enumerate(units) if unit in factors]
-    expected = np.stack([expected[i] * factors[units[i]] for i in kept])
-    assert ours.rate_hz == oracle.fs
-    assert [lead.lower() for lead in ours.leads] == [oracle.sig_name[i].lower() for i in kept]
-    assert np.array_equal(np.isnan(ours.samples_mv), np.isnan(expected))
-    np.testing.assert_allclose(ours.samples_mv, expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
-from edge_mi.store import CODES_PER_MV, SCHEMA, Manifest, Stage, StoredRecord, StoreSource, WindowStore
+from edge_mi.store import (
+    CODES_PER_MV,
+    SCHEMA,
+    Manifest,
+    RecordTable,
+    Stage,
+    StoredRecord,
+    StoreSource,
+    WindowStore,
+)
 
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 
@@ -30,11 +40,16 @@ def label_store(records: Sequence[StoredRecord], codes: np.ndarray | None = None
         samples_per_record=signals.shape[2],
         codes_per_mv=CODES_PER_MV,
         clipped_samples=0,
+        missing_samples=0,
+        left_out={},
         filter_sha256="0" * 64,
+        versions={},
         records=len(records),
-        files={"signals.npy": "0" * 64, "records.jsonl": "0" * 64},
+        block_records=len(records),
+        signals_sha256=("0" * 64,),
+        files={"labels.npz": "0" * 64},
     )
-    return WindowStore(manifest, tuple(records), signals)
+    return WindowStore(manifest, RecordTable.of(records), signals, Path())
 
 
 def infarct_store() -> WindowStore:

@@ -10,6 +10,7 @@ import numpy as np
 
 from edge_mi.bundle import Bundle
 from edge_mi.checkpoint import (
+    SCHEMA,
     Calibration,
     Checkpoint,
     CheckpointInfo,
@@ -19,6 +20,7 @@ from edge_mi.checkpoint import (
 )
 from edge_mi.float_model import measure_ranges
 from edge_mi.netspec import NetSpec, patchnet
+from edge_mi.polarity import PolarityCheck
 from edge_mi.shipped import shipped_bundle
 from edge_mi.signal_design import SignalDesign
 
@@ -29,6 +31,14 @@ TOY_NET = patchnet(((9, 5, 6), (5, 4, 8)), name="toy", frames=41)
 def signal_design() -> SignalDesign:
     """The signal chain that ships; it needs no scipy."""
     return Bundle.load(shipped_bundle()).info.signal
+
+
+@cache
+def polarity_check() -> PolarityCheck:
+    """The polarity check that ships."""
+    check = Bundle.load(shipped_bundle()).info.polarity
+    assert check is not None
+    return check
 
 
 @cache
@@ -47,11 +57,12 @@ def toy_checkpoint(seed: int = 0, net: NetSpec = TOY_NET) -> Checkpoint:
     windows -= windows.mean(axis=1, keepdims=True)
     ids = [f"toy-{i}" for i in range(len(windows))]
     info = CheckpointInfo(
-        schema=1,
+        schema=SCHEMA,
         net=net,
         signal=signal_design(),
         ranges=measure_ranges(net, weights, windows, ids),
         calibration=Calibration(method="platt", slope=1.0, offset=0.0, prevalence=0.2, fitted_on="noise"),
+        polarity=polarity_check(),
         operating_points=(
             OperatingPoint(
                 name="balanced", threshold=0.5, sensitivity=0.5, specificity=0.5, chosen_on="noise"

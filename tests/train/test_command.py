@@ -12,29 +12,13 @@ from typing import Any
 import pytest
 from edge_mi.train import commands
 from edge_mi.train.config import Recipe
+from edge_mi.train.device.config import DeviceConfig
 from edge_mi.train.finish import QuickRun
 from edge_mi.train.quick import train_quick
 
 from edge_mi.checkpoint import Checkpoint
 from edge_mi.cli.main import build_parser, main
 from edge_mi.signal_design import SignalDesign
-from edge_mi.store import WindowStore
-
-
-def test_a_store_is_made_and_described(
-    ptbxl: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "store"
-    assert main(["train", "store", "--data", str(ptbxl), "--out", str(out)]) == 0
-    assert "5 records (folds 1 to 9, 5 of 6 records; 1 absent)" in capsys.readouterr().out
-    assert len(WindowStore.open(out)) == 5
-
-
-def test_data_are_found_through_the_environment(
-    ptbxl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("EDGE_MI_DATA", str(ptbxl.parent))
-    assert main(["train", "store", "--out", str(tmp_path / "store")]) == 0
 
 
 @pytest.mark.parametrize(
@@ -103,6 +87,57 @@ def test_the_size_that_is_asked_for_is_trained(
     plan, recipe = caught.value.args
     assert (recipe.student.net.name, plan.command) == (net, command)
     assert getattr(getattr(plan, "against", None), "name", None) == against
+
+
+@pytest.mark.parametrize(
+    ("verb", "words", "told", "simulated"),
+    [
+        ("quick", [], "", False),
+        (
+            "quick",
+            ["--device-simulation", "--noise", "synthetic"],
+            " --device-simulation --noise synthetic",
+            True,
+        ),
+        ("cv", ["--device-simulation"], " --device-simulation", True),
+        ("cv", ["--noise", "synthetic"], "", False),
+    ],
+)
+def test_a_patch_is_simulated_where_it_is_asked_for(
+    verb: str,
+    words: list[str],
+    told: str,
+    simulated: bool,
+    ptbxl: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def stop(store: Path, run: Path, plan: Any, recipe: Recipe, design: SignalDesign) -> None:
+        raise Trained(plan, recipe)
+
+    monkeypatch.setattr(commands, "train_quick", stop)
+    monkeypatch.setattr(commands, "cross_validate", stop)
+    monkeypatch.setenv("EDGE_MI_DATA", str(tmp_path))
+    (tmp_path / "nstdb").mkdir()
+    paths = ["--data", str(ptbxl), "--run", str(tmp_path / "run"), "--out", str(tmp_path / "out")]
+    args = build_parser("train").parse_args(["train", verb, *words, *paths])
+    with pytest.raises(Trained) as caught:
+        (commands.cv if verb == "cv" else commands.quick)(args, ptbxl)
+    plan, recipe = caught.value.args
+    device = plan.device if verb == "cv" else recipe.student.augment.device
+    assert device == (DeviceConfig() if simulated else None)
+    assert plan.command.endswith(told)
+    assert recipe.teacher.augment.device is None
+    noise = plan.noise if verb == "cv" else recipe.noise
+    assert noise == (tmp_path / "nstdb" if told == " --device-simulation" else None)
+
+
+def test_a_wrong_folder_of_noise_is_one_line(
+    ptbxl: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", "quick", "--device-simulation", "--noise", str(tmp_path / "none"), "--data", str(ptbxl)]
+    assert main([*words, "--run", str(tmp_path / "run")]) == 2
+    assert "with noise records; expected that of NSTDB, or synthetic" in capsys.readouterr().err
 
 
 def test_qat_writes_a_checkpoint_whose_ranges_were_learned(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from edge_mi.train.config import Recipe
 from edge_mi.train.crossvalidate import CrossValidation, Plan, cross_validate
+from edge_mi.train.device.config import DeviceConfig
 from edge_mi.train.splits import CROSS_VALIDATION_GROUPS
 from edge_mi.train.teacher import merge_out_of_fold
 
@@ -23,14 +24,14 @@ def result(
 ) -> CrossValidation:
     plan = Plan(
         seeds=(0, 1),
-        align=tiny_recipe.align,
         command="edge-mi train cv",
+        scratch=True,
         against=replace(tiny_recipe.student.net, name="the-same"),
+        device=DeviceConfig(),
         frames=(11,),
         resamples=20,
     )
-    recipe = replace(tiny_recipe, align=None)
-    return cross_validate(toy_store, tmp_path_factory.mktemp("cv"), plan, recipe, design, workers=1)
+    return cross_validate(toy_store, tmp_path_factory.mktemp("cv"), plan, tiny_recipe, design, workers=1)
 
 
 def test_every_record_is_measured_once_by_each_network(result: CrossValidation) -> None:
@@ -43,8 +44,10 @@ def test_every_record_is_measured_once_by_each_network(result: CrossValidation) 
 def test_all_subjects_are_measured(result: CrossValidation) -> None:
     assert {f.subject for f in result.figures} == {
         "lead_i",
-        "lead_i_aligned",
-        "lead_i_aligned minus lead_i",
+        "lead_i_from_scratch",
+        "lead_i minus lead_i_from_scratch",
+        "lead_i_device",
+        "lead_i_device minus lead_i",
         "tiny minus the-same",
         "teacher_12_leads",
         "age_alone",

@@ -10,8 +10,10 @@ import pytest
 from edge_mi.train import parts
 from edge_mi.train.config import Recipe
 from edge_mi.train.data.ptbxl import LEADS
+from edge_mi.train.device.config import DeviceConfig
 from edge_mi.train.finish import QuickRun
 from edge_mi.train.quick import train_quick
+from real_data import real_data
 
 from edge_mi.checkpoint import Checkpoint
 from edge_mi.errors import ConfigError, StoreError
@@ -140,6 +142,38 @@ def test_alignment_changes_the_network_and_gives_a_checkpoint(
 ) -> None:
     assert train(toy_store, tmp_path / "run", tiny_recipe, design) != whole.read_bytes()
     Checkpoint.load(tmp_path / "run.safetensors")
+
+
+def test_a_patch_changes_the_network_alone_and_shares_the_teachers(
+    toy_store: Path, tiny_recipe: Recipe, plain: Recipe, design: SignalDesign, whole: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    assert train(toy_store, run, plain, design) == whole.read_bytes()
+    teachers = set((run / "parts").glob("teacher*"))
+    first = train(toy_store, run, plain.with_device(DeviceConfig()), design)
+    assert first != whole.read_bytes()
+    assert set((run / "parts").glob("teacher*")) == teachers
+    assert len(list((run / "parts").glob("student*-device-*"))) == 5
+    assert [data.name for data in Checkpoint.load(run.with_suffix(".safetensors")).info.provenance.data] == [
+        "toy"
+    ]
+    again = tmp_path / "again"
+    assert train(toy_store, again, plain.with_device(DeviceConfig()), design) == first
+
+
+def test_alignment_sees_the_patch_too(
+    toy_store: Path, tiny_recipe: Recipe, design: SignalDesign, tmp_path: Path
+) -> None:
+    train(toy_store, tmp_path / "run", tiny_recipe.with_device(DeviceConfig()), design)
+    assert len(list((tmp_path / "run" / "parts").glob("align*-device-*"))) == 5
+
+
+def test_noise_records_are_among_the_data_of_a_checkpoint(
+    toy_store: Path, plain: Recipe, design: SignalDesign, tmp_path: Path
+) -> None:
+    train(toy_store, tmp_path / "run", plain.with_device(DeviceConfig(), real_data("nstdb")), design)
+    data = Checkpoint.load(tmp_path / "run.safetensors").info.provenance.data
+    assert [(each.name, each.licence) for each in data] == [("toy", "none"), ("NSTDB", "ODC-By-1.0")]
 
 
 def test_labels_of_the_test_fold_decide_nothing_but_its_figures(

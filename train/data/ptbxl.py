@@ -1,4 +1,4 @@
-"""PTB-XL in its published layout, the full download or a part of it, into a window store.
+"""PTB-XL in its published layout, the full download or a part of it.
 
 Folds 1 to 9 only: fold 10 is kept for a last look that nobody takes here (contract C12). Published by
 Wagner et al., "PTB-XL, a large publicly available electrocardiography dataset", Scientific Data 7, 154 (2020).
@@ -7,33 +7,28 @@ Wagner et al., "PTB-XL, a large publicly available electrocardiography dataset",
 from __future__ import annotations
 
 import ast
-import csv
-import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_mi.chain.chain import filter_segment
 from edge_mi.errors import RecordError, StoreError
-from edge_mi.progress import Progress
 from edge_mi.records import read_signals
-from edge_mi.signal_design import SignalDesign
-from edge_mi.store import Manifest, Stage, StoredRecord, StoreSource, filter_sha256, write_store
-from edge_mi.workers import WorkerPool
+from edge_mi.records.leads import TWELVE_LEADS, lead_rows
+from edge_mi.store import Stage, StoredRecord
 
-FOLDS: Final = range(1, 10)
-LEADS: Final = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
-RECORD_S: Final = 10
-OLDEST_YEARS: Final = 90.0  # the source writes 300 for every age above 89
-LABEL_RULE: Final = (
-    "mi: any code whose diagnostic_class in scp_statements.csv is MI, at any likelihood (0 means unknown); "
-    "norm: the code NORM, at any likelihood"
-)
+from .collection import ABSENT, HELD_BACK, REPEATED, CollectionInfo, LabelRule, ListedRecord
+from .folds import FOLDS as FOLDS
+from .headers import age_years, inside
+from .labels import Label, describe, judge
+from .tables import table_rows
+
+NAME: Final = "ptbxl"
+LEADS: Final = TWELVE_LEADS
 
 # the source's stages I (acute) to III (old); between II and III the scar has begun
 _STAGES: Final[dict[str, Stage]] = {
@@ -44,6 +39,81 @@ _STAGES: Final[dict[str, Stage]] = {
     "Stadium III": "old",
 }
 _COLUMN_OF_RATE: Final = {100: "filename_lr", 500: "filename_hr"}
+_SEXES: Final = {"0": False, "1": True}
+_DATABASE: Final = "ptbxl_database.csv"
+_EXPECTED: Final = (
+    "the tables of PTB-XL 1.0.1 to 1.0.3 (--data, or EDGE_MI_DATA for the folder that holds ptbxl)"
+)
+
+
+class PtbXl:
+    """PTB-XL at `rate_hz`, 100 or 500, a Collection; the likelihood of NORM is not asked for.
+
+    Raises RecordError for another rate.
+    """
+
+    def __init__(self, folder: Path, rule: LabelRule | None = None, *, rate_hz: int = 100) -> None:
+        if rate_hz not in _COLUMN_OF_RATE:
+            raise RecordError(f"PTB-XL has no records at {rate_hz} Hz; choose 100 or 500")
+        self._folder = folder
+        self._rule = rule or LabelRule()
+        self._column = _COLUMN_OF_RATE[rate_hz]
+        self.left_out: Counter[str] = Counter()
+
+    @property
+    def info(self) -> CollectionInfo:
+        """What a store says of PTB-XL."""
+        return CollectionInfo(
+            name="PTB-XL",
+            version="1.0.3",
+            licence="CC-BY-4.0",
+            leads=LEADS,
+            label_rule=describe(
+                self._rule,
+                infarction="any code whose diagnostic_class in scp_statements.csv is MI",
+                normal="the code NORM, at any likelihood",
+            ),
+        )
+
+    def records(self) -> Iterator[ListedRecord]:
+        """The records of folds 1 to 9 whose files are here, in the order of the table."""
+        self.left_out.clear()
+        infarction = _infarction_codes(self._folder / "scp_statements.csv")
+        table = self._folder / _DATABASE
+        seen = set[int]()
+        needed = ("ecg_id", "patient_id", "scp_codes", "strat_fold", self._column)
+        for line, row in table_rows(table, needed, _EXPECTED):
+            fold, ecg_id = _fold(row), int(_number(row, "ecg_id"))
+            if ecg_id in seen:
+                self.left_out[REPEATED] += 1
+                continue
+            seen.add(ecg_id)
+            if fold not in FOLDS:
+                self.left_out[HELD_BACK] += 1
+                continue
+            path = inside(self._folder, row[self._column], f"{table}, line {line},")
+            if not path.with_suffix(".hea").is_file():
+                self.left_out[ABSENT] += 1
+                continue
+            codes = _codes(row)
+            label = judge(codes, self._rule, infarction=infarction, normal="NORM" in codes)
+            if not isinstance(label, Label):
+                self.left_out[label.reason] += 1
+                continue
+            yield ListedRecord(record=_record(row, fold, codes, label), path=path)
+
+    def read(self, listed: ListedRecord) -> tuple[NDArray[np.float64], float]:
+        """The twelve leads of one record, millivolts float64 (12, samples), and its rate."""
+        return _twelve_leads(listed.path)
+
+
+def patients_of(folder: Path) -> dict[int, tuple[str, int]]:
+    """ecg_id -> patient and fold of every record of the table, for copies of PTB-XL in other collections.
+
+    Raises RecordError as the table's reader does.
+    """
+    rows = table_rows(folder / _DATABASE, ("ecg_id", "patient_id", "strat_fold"), _EXPECTED)
+    return {int(_number(row, "ecg_id")): (_patient(row), _fold(row)) for _, row in rows}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,155 +130,75 @@ def read_table(folder: Path, rate_hz: int = 100) -> PtbXlTable:
 
     Raises RecordError where a table is missing or not as published, StoreError where no signal is left.
     """
-    column = _COLUMN_OF_RATE.get(rate_hz)
-    if column is None:
-        raise RecordError(f"PTB-XL has no records at {rate_hz} Hz; choose 100 or 500")
-    infarction = _infarction_codes(folder / "scp_statements.csv")
-    records, paths, absent = [], [], 0
-    for row in _rows(
-        folder / "ptbxl_database.csv", ("ecg_id", "patient_id", "scp_codes", "strat_fold", column)
-    ):
-        if int(row["strat_fold"]) not in FOLDS:
-            continue
-        path = folder / row[column]
-        if not path.with_suffix(".hea").is_file():
-            absent += 1
-            continue
-        records.append(_record(row, infarction))
-        paths.append(path)
-    if not records:
+    collection = PtbXl(folder, rate_hz=rate_hz)
+    listed = tuple(collection.records())
+    absent = collection.left_out[ABSENT]
+    if not listed:
         raise StoreError(
             f"{folder}: the table lists {absent} records of folds 1 to 9 and none of their {rate_hz} Hz files is here: "
             f"download records{rate_hz} or choose the other rate"
         )
-    return PtbXlTable(tuple(records), tuple(paths), absent)
+    return PtbXlTable(tuple(item.record for item in listed), tuple(item.path for item in listed), absent)
 
 
-def build_store(
-    folder: Path,
-    out: Path,
-    design: SignalDesign,
-    *,
-    rate_hz: int = 100,
-    workers: int = 2,
-    force: bool = False,
-) -> Manifest:
-    """Filter every record of `folder` with `design` and write the store `out`.
-
-    Raises RecordError, StoreError and OutputError as `read_table`, the reader and `write_store` do.
-    """
-    table = read_table(folder, rate_hz)
-    source = StoreSource(
-        name="PTB-XL",
-        version="1.0.3",
-        licence="CC-BY-4.0",
-        selection=f"folds 1 to 9, {len(table.records)} of {len(table.records) + table.absent} records",
-        source_rate_hz=rate_hz,
-        label_rule=LABEL_RULE,
-        records_absent=table.absent,
-    )
-    with Progress(len(table.records), "filtering") as progress:
-        return write_store(
-            out,
-            design=design,
-            source=source,
-            leads=LEADS,
-            records=table.records,
-            signals_mv=_filtered(table.paths, design, workers, progress),
-            samples_per_record=RECORD_S * design.rate_hz,
-            force=force,
-        )
-
-
-def store_name(folder: Path, design: SignalDesign, rate_hz: int = 100) -> str:
-    """A folder name that changes with the table, the records that are here, the rate and the filter."""
-    table = read_table(folder, rate_hz)
-    content = f"{table.records}{len(table.paths)}{rate_hz}{filter_sha256(design)}"
-    return f"store-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
-
-
-def filter_record(path: Path, design: SignalDesign) -> NDArray[np.float64]:
-    """The twelve leads of one record through the signal chain, float64 (12, samples), millivolts."""
+def _twelve_leads(path: Path) -> tuple[NDArray[np.float64], float]:
     signals = read_signals(path)
-    position = {name.lower(): index for index, name in enumerate(signals.leads)}
-    missing = [lead for lead in LEADS if lead.lower() not in position]
-    if missing:
-        raise RecordError(f"{path}: no lead {', '.join(missing)}; expected the twelve of PTB-XL")
-    rows = [signals.samples_mv[position[lead.lower()]] for lead in LEADS]
-    return np.stack([filter_segment(design, signals.rate_hz, row) for row in rows])
-
-
-def _filtered(
-    paths: tuple[Path, ...], design: SignalDesign, workers: int, progress: Progress
-) -> Iterator[NDArray[np.float64]]:
-    work = partial(filter_record, design=design)
-    if workers <= 1 or len(paths) < 64:  # starting a process costs more than a few records
-        for path in paths:
-            yield work(path)
-            progress.advance()
-        return
-    with WorkerPool(workers) as pool:
-        for signals in pool.map(work, paths, chunksize=16):
-            yield signals
-            progress.advance()
-
-
-def _rows(path: Path, needed: tuple[str, ...]) -> Iterator[dict[str, str]]:
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in needed if name not in (reader.fieldnames or [])]
-            if missing:
-                raise RecordError(
-                    f"{path}: no column {', '.join(missing)}; expected the table of PTB-XL 1.0.1 to 1.0.3"
-                )
-            yield from reader
-    except OSError as exc:
-        raise RecordError(
-            f"{path} cannot be read ({exc.strerror}); expected the folder of PTB-XL: give --data, or set EDGE_MI_DATA to "
-            "the folder that holds ptbxl"
-        ) from exc
+    return signals.samples_mv[lead_rows(str(path), signals.leads, LEADS)], signals.rate_hz
 
 
 def _infarction_codes(path: Path) -> frozenset[str]:
     codes = frozenset(
-        row[""] for row in _rows(path, ("", "diagnostic_class")) if row["diagnostic_class"] == "MI"
+        row[""]
+        for _, row in table_rows(path, ("", "diagnostic_class"), _EXPECTED)
+        if row["diagnostic_class"] == "MI"
     )
     if not codes:
         raise RecordError(f"{path}: no statement of the class MI; expected the statements of PTB-XL")
     return codes
 
 
-def _record(row: dict[str, str], infarction: frozenset[str]) -> StoredRecord:
-    try:
-        codes = {
-            str(code): float(likelihood) for code, likelihood in ast.literal_eval(row["scp_codes"]).items()
-        }
-        record_id = f"{int(row['ecg_id']):05d}"
-        patient_id = str(int(float(row["patient_id"])))
-    except (ValueError, SyntaxError, AttributeError) as exc:
-        raise RecordError(f"record {row['ecg_id']} of the PTB-XL table cannot be parsed: {exc}") from exc
+def _record(row: dict[str, str], fold: int, codes: dict[str, float], label: Label) -> StoredRecord:
     return StoredRecord(
-        record_id=record_id,
-        patient_id=patient_id,
-        fold=int(row["strat_fold"]),
-        mi=not infarction.isdisjoint(codes),
-        norm="NORM" in codes,
+        record_id=f"{int(_number(row, 'ecg_id')):05d}",
+        patient_id=_patient(row),
+        fold=fold,
+        mi=label.mi,
+        norm=label.norm,
         codes=codes,
-        age_years=_age(row.get("age", "")),
-        female=_female(row.get("sex", "")),
-        stage=_stage(row.get("infarction_stadium1", "")),
+        age_years=age_years(row.get("age", "")),
+        female=_SEXES.get(row.get("sex", "").partition(".")[0]),
+        stage=_STAGES.get(row.get("infarction_stadium1", "").strip()),
     )
 
 
-def _age(text: str) -> float | None:
-    """Years; every age above 89, coded 300, is 90: it stays the oldest, and no side target is wild."""
-    return min(float(text), OLDEST_YEARS) if text else None
+def _patient(row: dict[str, str]) -> str:
+    return f"{NAME}/{int(_number(row, 'patient_id'))}"
 
 
-def _female(text: str) -> bool | None:
-    return bool(int(float(text))) if text else None
+def _fold(row: dict[str, str]) -> int:
+    fold = int(_number(row, "strat_fold"))
+    if not 1 <= fold <= 10:
+        raise RecordError(f"record {row['ecg_id']} of the PTB-XL table is in fold {fold}; expected 1 to 10")
+    return fold
 
 
-def _stage(text: str) -> Stage | None:
-    return _STAGES.get(text.strip())
+def _number(row: dict[str, str], column: str) -> float:
+    """A whole number; some editions of the table write it with a decimal point."""
+    try:
+        value = float(row[column])
+        if value.is_integer():
+            return value
+    except ValueError:
+        pass
+    raise RecordError(
+        f"record {row['ecg_id']} of the PTB-XL table has the {column} {row[column][:40]!a}; expected a whole number"
+    )
+
+
+def _codes(row: dict[str, str]) -> dict[str, float]:
+    try:
+        return {
+            str(code): float(likelihood) for code, likelihood in ast.literal_eval(row["scp_codes"]).items()
+        }
+    except (ValueError, SyntaxError, AttributeError, TypeError, MemoryError, RecursionError) as exc:
+        raise RecordError(f"record {row['ecg_id']} of the PTB-XL table cannot be parsed: {exc}") from exc

@@ -34,7 +34,8 @@ class PretrainSection:
     """Budget and settings of pre-training.
 
     projection, scale, bias: dimension of the space of alignment, and starting values of its losses.
-    masked_share, patch_samples: how much of lead I masked reconstruction hides, and in what pieces.
+    masked_share, patch_samples: how much of lead I masked reconstruction hides, and in what pieces. task: the labels
+    of labels-every-lead.
     """
 
     fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=20, batch=128))
@@ -43,6 +44,7 @@ class PretrainSection:
     projection: int = 64
     scale: float = 1 / 0.07
     bias: float = -10.0
+    task: TaskConfig = field(default_factory=lambda: TaskConfig(distil=0.0))
     masked_share: float = 0.5
     patch_samples: int = 40
 

@@ -2,8 +2,9 @@
 
 All share the encoder, its initialisation, the number of pre-training steps, the views and the fine-tuning; what
 differs is in the fields. Two caveats belong beside every table. The 12-lead teacher is supervised: a method
-that listens to it has indirectly seen every training label, also where its probe is given 1 % of them; only
-`scratch` and `unaligned` have not. And a method without pre-training takes fewer steps in all.
+that listens to it has indirectly seen every training label, also where its probe is given 1 % of them;
+`labels-every-lead` sees them all itself; only `scratch` and `unaligned` have not. And a method without
+pre-training takes fewer steps in all.
 """
 
 from __future__ import annotations
@@ -11,7 +12,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-Pretraining: TypeAlias = Literal["selfmis", "selfmis-nobias", "infonce", "feature", "reconstruction"]
+Pretraining: TypeAlias = Literal[
+    "selfmis",
+    "selfmis-nobias",
+    "selfmis-every-lead",
+    "infonce",
+    "feature",
+    "reconstruction",
+    "labels-every-lead",
+]
+EVERY_LEAD: Final[frozenset[Pretraining]] = frozenset({"selfmis-every-lead", "labels-every-lead"})
 Kind: TypeAlias = Literal["network", "generative", "age-sex"]
 
 
@@ -44,7 +54,7 @@ class Method:
 
 def listens(pretraining: Pretraining | None) -> bool:
     """Whether an objective of pre-training is told the teacher's embedding."""
-    return pretraining not in (None, "reconstruction")
+    return pretraining not in (None, "reconstruction", "labels-every-lead")
 
 
 METHODS: Final[dict[str, Method]] = {
@@ -59,6 +69,17 @@ METHODS: Final[dict[str, Method]] = {
         pretraining="selfmis",
     ),
     "selfmis-nobias": Method(description="the same without the bias", pretraining="selfmis-nobias"),
+    "selfmis-every-lead": Method(
+        description="selfmis with segments cut from every lead, one of a record at a time",
+        pretraining="selfmis-every-lead",
+    ),
+    "labels-every-lead": Method(
+        description=(
+            "no teacher: the same segments of every lead are taught the labels, then lead I alone is fine-tuned; what "
+            "every lead gives without alignment"
+        ),
+        pretraining="labels-every-lead",
+    ),
     "infonce": Method(
         description="the same pairs under the symmetric contrastive loss (InfoNCE)", pretraining="infonce"
     ),

@@ -20,15 +20,19 @@ from edge_mi.store import WindowStore
 
 from ..align import standardise
 from ..augment import SignalTable
+from ..data.ptbxl import LEADS
 from ..fit import fit, seed_torch
 from ..losses.feature import feature_loss
 from ..losses.info_nce import InfoNCELoss
 from ..losses.pairwise_sigmoid import PairwiseSigmoidLoss
 from ..losses.reconstruction import reconstruction_loss
 from ..parts import Arrays, Part
+from ..targets import Targets
+from ..task_loss import task_loss
 from .decoder import Decoder
 from .encoders import Encoder, features_of, make_encoder
-from .methods import Pretraining, listens
+from .heads import Classifier, protocol_targets
+from .methods import EVERY_LEAD, Pretraining, listens
 from .outputs import Subset
 
 if TYPE_CHECKING:
@@ -68,26 +72,35 @@ def pretrain(
     """Train the encoder; returns its state, tensor name -> array, and `features` float32 (records, dim)."""
     rows = request.train.rows(store)
     config = request.config
-    signals = SignalTable(store, ("I",))
+    lead_i = SignalTable(store, ("I",))
+    every = request.objective in EVERY_LEAD
+    signals = SignalTable(store, LEADS) if every else lead_i
     encoder = make_encoder(request.network, 1, request.seed)
     if request.objective is not None:
         seed = request.seed + SEED_OFFSET
         seed_torch(seed)
-        objective = _objective(request, encoder, rows, inputs)
+        objective = _objective(store, request, encoder, rows, inputs)
 
         def loss_of(batch: Tensor) -> Tensor:
-            loss: Tensor = objective(signals.augmented_mv(batch, config.augment), batch)
+            lead = torch.randint(signals.leads, (len(batch),)) if every else None
+            loss: Tensor = objective(signals.augmented_mv(batch, config.augment, lead), batch)
             return loss
 
         fit(objective, rows, loss_of, config.fit, seed=seed, snapshot=snapshot)
     state = {name: value.numpy() for name, value in encoder.state_dict().items()}
-    return {**state, FEATURES: features_of(encoder, signals)}
+    return {**state, FEATURES: features_of(encoder, lead_i)}
 
 
 def _objective(
-    request: PretrainRequest, encoder: Encoder, rows: NDArray[np.int64], inputs: Mapping[str, NDArray[Any]]
+    store: WindowStore,
+    request: PretrainRequest,
+    encoder: Encoder,
+    rows: NDArray[np.int64],
+    inputs: Mapping[str, NDArray[Any]],
 ) -> nn.Module:
     config = request.config
+    if request.objective == "labels-every-lead":
+        return Labels(encoder, protocol_targets(store, rows, config.task), rows, config)
     if request.objective == "reconstruction":
         return MaskedReconstruction(encoder, config)
     aims = torch.from_numpy(standardise(inputs[EMBEDDING], rows))
@@ -117,6 +130,22 @@ class Alignment(nn.Module):
         features = self.dropout(self.encoder(signals_mv))
         loss: Tensor = self.loss(self.from_lead(features), self.from_record(self._aims[rows]))
         return loss
+
+
+class Labels(nn.Module):
+    """The labels of the record that a view was cut from."""
+
+    def __init__(
+        self, encoder: Encoder, targets: Targets, rows: NDArray[np.int64], config: PretrainSection
+    ) -> None:
+        super().__init__()
+        self.classifier = Classifier(encoder, targets.side_heads(), config.dropout)
+        self._targets, self._task, self._weight = targets, config.task, targets.positive_weight(rows)
+
+    def forward(self, signals_mv: Tensor, rows: Tensor) -> Tensor:
+        """Loss of views (batch, 1, samples) of the records `rows`."""
+        outputs = self.classifier(signals_mv)
+        return task_loss(outputs, self._targets, rows, self._task, positive_weight=self._weight)
 
 
 class FeatureDistillation(nn.Module):

@@ -8,25 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from edge_mi.train.data.ptbxl import LEADS, build_store, read_table, store_name
+from edge_mi.train.data.collection import ABSENT, HELD_BACK, REPEATED, LabelRule
+from edge_mi.train.data.labels import NOT_NORMAL, UNSURE
+from edge_mi.train.data.ptbxl import PtbXl, read_table
+from real_data import real_data
 
-from edge_mi.chain.chain import filter_segment
 from edge_mi.errors import RecordError, StoreError
-from edge_mi.records import read_signals
-from edge_mi.signal_design import SignalDesign
-from edge_mi.store import WindowStore, check_patients
-
-
-def test_fold_10_is_never_read(ptbxl: Path, design: SignalDesign, tmp_path: Path) -> None:
-    """Its record's signal file is broken: reading it would fail."""
-    build_store(ptbxl, tmp_path / "store", design)
-    assert WindowStore.open(tmp_path / "store").folds.tolist() == [1, 2, 2, 9, 3]
-
-
-def test_records_without_files_are_counted(ptbxl: Path, design: SignalDesign, tmp_path: Path) -> None:
-    manifest = build_store(ptbxl, tmp_path / "store", design)
-    assert (manifest.records, manifest.source.records_absent) == (5, 1)
-    assert manifest.source.selection == "folds 1 to 9, 5 of 6 records"
+from edge_mi.store import check_patients
 
 
 def test_no_record_left_is_an_error(ptbxl: Path) -> None:
@@ -57,27 +45,6 @@ def test_sex_may_be_unknown(ptbxl: Path) -> None:
     assert [r.female for r in read_table(ptbxl).records] == [True, False, False, None, True]
 
 
-def test_every_lead_passes_the_signal_chain(ptbxl: Path, design: SignalDesign, tmp_path: Path) -> None:
-    build_store(ptbxl, tmp_path / "store", design)
-    store = WindowStore.open(tmp_path / "store")
-    signals = read_signals(ptbxl / "records100" / "00000" / "00001_lr")
-    expected = filter_segment(design, 100, signals.samples_mv[4].astype(np.float64))
-    np.testing.assert_allclose(store.signals_mv(np.array([0]), "aVL")[0], expected, atol=0.51 / 4096)
-    assert store.manifest.leads == LEADS
-
-
-def test_records_at_500_hz_end_at_the_models_rate(ptbxl: Path, design: SignalDesign, tmp_path: Path) -> None:
-    manifest = build_store(ptbxl, tmp_path / "store", design, rate_hz=500)
-    assert (manifest.rate_hz, manifest.samples_per_record, manifest.source.source_rate_hz) == (100, 1000, 500)
-
-
-def test_the_name_of_a_store_follows_its_data(ptbxl: Path, design: SignalDesign) -> None:
-    names = {store_name(ptbxl, design), store_name(ptbxl, design, 500)}
-    (ptbxl / "records100" / "00000" / "00001_lr.hea").unlink()
-    names.add(store_name(ptbxl, design))
-    assert len(names) == 3
-
-
 @pytest.mark.parametrize("file", ["ptbxl_database.csv", "scp_statements.csv"])
 def test_a_missing_table_is_named(ptbxl: Path, file: str) -> None:
     (ptbxl / file).unlink()
@@ -104,9 +71,78 @@ def test_a_rate_that_ptbxl_has_not_is_refused(ptbxl: Path) -> None:
 
 
 def test_the_part_at_hand_has_the_counts_of_its_readme() -> None:
-    real_data = pytest.importorskip("real_data").real_data
     records = read_table(real_data("ptbxl")).records
     assert (len(records), sum(r.mi for r in records), sum(r.norm for r in records)) == (1732, 321, 912)
     assert len({r.patient_id for r in records}) == 1611
     assert Counter(r.fold for r in records)[9] == 242
     check_patients(records)
+
+
+def test_a_threshold_leaves_doubtful_infarctions_out(ptbxl: Path) -> None:
+    collection = PtbXl(ptbxl, LabelRule(likelihood=50))
+    assert [(x.record.record_id, x.record.mi) for x in collection.records()] == [
+        ("00001", False),
+        ("00003", True),
+        ("00004", False),
+    ]
+    assert collection.left_out == {UNSURE: 2, ABSENT: 1, HELD_BACK: 1}
+
+
+def test_normal_negatives_leave_the_abnormal_rest_out(ptbxl: Path) -> None:
+    collection = PtbXl(ptbxl, LabelRule(negatives="norm"))
+    assert [x.record.record_id for x in collection.records()] == ["00001", "00002", "00003", "00005"]
+    assert collection.left_out[NOT_NORMAL] == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (",11.0,", ",x,", "has the patient_id 'x'; expected a whole number"),
+        (",11.0,", ",11.5,", "has the patient_id '11.5'"),
+        (",1,records100", ",0,records100", "is in fold 0; expected 1 to 10"),
+        ("records100/00000/00001_lr", "../00001_lr", "expected a path inside the collection"),
+        ("\n2,", "\nmore,2,", "line 3: found another number of columns"),
+    ],
+)
+def test_a_damaged_row_is_named(ptbxl: Path, old: str, new: str, words: str) -> None:
+    table = ptbxl / "ptbxl_database.csv"
+    text = table.read_text()
+    assert old in text
+    table.write_text(text.replace(old, new, 1))
+    with pytest.raises(RecordError) as found:
+        list(PtbXl(ptbxl).records())
+    assert words in str(found.value)
+
+
+def test_counts_at_a_threshold_are_those_of_the_readme() -> None:
+    folder = real_data("ptbxl")
+    for likelihood, positives in ((50, 241), (100, 144)):
+        collection = PtbXl(folder, LabelRule(likelihood=likelihood))
+        records = [x.record for x in collection.records()]
+        assert sum(bool(record.mi) for record in records) == positives
+        assert collection.left_out == {UNSURE: 321 - positives}
+        assert sum(bool(record.norm) for record in records) == 912
+
+
+def test_a_record_that_stands_twice_in_the_table_is_given_once(ptbxl: Path) -> None:
+    table = ptbxl / "ptbxl_database.csv"
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join([*lines, lines[1]]) + "\n")
+    collection = PtbXl(ptbxl)
+    assert len(list(collection.records())) == 5
+    assert collection.left_out[REPEATED] == 1
+
+
+def test_leads_go_by_name(ptbxl: Path) -> None:
+    """The same record with its first two header lines swapped has other leads."""
+    collection = PtbXl(ptbxl)
+    listed = next(collection.records())
+    before, _ = collection.read(listed)
+    header = listed.path.with_suffix(".hea")
+    text = header.read_text().replace(" I\n", " x\n").replace(" II\n", " I\n").replace(" x\n", " ii\n")
+    header.write_text(text)
+    after, _ = collection.read(listed)
+    np.testing.assert_array_equal(after[[1, 0, *range(2, 12)]], before)
+    header.write_text(text.replace(" V6\n", " V9\n"))
+    with pytest.raises(RecordError, match="no lead V6"):
+        collection.read(listed)

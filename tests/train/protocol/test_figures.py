@@ -15,6 +15,7 @@ from label_store import infarct_store
 from made_up_protocol import made_up_result
 
 from edge_mi.metrics import auroc
+from edge_mi.store import RecordTable
 
 STORE = infarct_store()
 ROWS = np.arange(len(STORE))
@@ -153,7 +154,7 @@ def test_everybody_is_compared_with_scratch_and_age_and_selfmis_with_everybody()
 
 def test_a_type_counts_only_where_the_label_rule_counts_an_infarction() -> None:
     first = STORE.records[0]
-    unlikely = replace(STORE, records=(replace(first, mi=False), *STORE.records[1:]))
+    unlikely = replace(STORE, records=RecordTable.of([replace(first, mi=False), *STORE.records[1:]]))
     asked = {comparison.task: comparison for comparison in comparisons(unlikely, ROWS)}
     assert "IMI" in first.codes
     assert asked["type_IMI"].labels[0] == 0

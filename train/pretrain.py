@@ -1,0 +1,347 @@
+"""SelfMIS in the paper's form and at its scale: teacher, self-cut pairs, alignment; on any number of processes.
+
+After Jin et al., "Self-Alignment Learning to Improve MI Detection from Single-Lead ECG", arXiv 2509.19397
+(2025), of which only the abstract could be read: the pair is the multi-lead record and a single lead cut out of
+it, the teacher is frozen, the two meet in latent space, and nothing is augmented. What the abstract leaves open
+is chosen in `PretrainConfig` and said in docs/pretraining.md. The device's form, on one processor, is `align.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edge_mi import strict
+from edge_mi.checkpoint import DataSource
+from edge_mi.errors import ConfigError, OutputError
+from edge_mi.progress import Progress
+from edge_mi.store import WindowStore
+
+from .config import FitConfig
+from .data.ptbxl import LEADS
+from .distributed import World
+from .fit import Runtime, fit, seed_torch, steps_per_epoch
+from .losses.info_nce import InfoNCELoss
+from .losses.pairwise_sigmoid import PairwiseSigmoidLoss
+from .net1d_file import load_weights
+from .pretrain_config import PretrainConfig, PretrainPlan
+from .pretrain_feed import CutBatch, CutFeed
+from .pretrain_file import (
+    SCHEMA,
+    EncoderInfo,
+    EncoderReport,
+    finished_report,
+    save_encoder,
+    weights_sha256,
+)
+from .pretrain_nets import (
+    Encoder,
+    MaskedLeads,
+    SelfAligner,
+    SignalInput,
+    TaughtTeacher,
+    features_of,
+    make_encoder,
+)
+from .provenance import commit, versions
+from .targets import make_targets
+from .task_loss import task_loss
+
+TEACHER_FILE: Final = "teacher.safetensors"
+LossOf: TypeAlias = Callable[[CutBatch], Tensor]
+Rows: TypeAlias = NDArray[np.int64]
+
+_PIPELINE: Final = 1  # raise it when a change of the code changes results
+_TEACHER_SEED, _STUDENT_SEED = 500, 600
+
+
+def pretrain(
+    store: WindowStore, config: PretrainConfig, plan: PretrainPlan, world: World
+) -> list[EncoderReport]:
+    """Train the teacher, unless one is given, and a student for each of `config.leads`; reports in that order.
+
+    The same call goes on from the last snapshot, and takes up whatever was finished. Every process of `world`
+    makes it, with a folder that all of them see. Raises ConfigError for settings that do not fit each other, the
+    data or what the folder holds.
+    """
+    run = _Run(store, config, plan, world)
+    _check(run)
+    world.check_equal("the data and settings", run.key("run", config=config, precision=plan.precision))
+    if world.first:
+        _make_folder(plan.out)
+    world.wait()
+    teacher, report = _teacher(run)
+    students = [_student(run, lead, teacher, report.weights_sha256) for lead in config.leads]
+    return [report, *students]
+
+
+class _Run:
+    """What every stage needs: the records, the settings, and the way to train a module on them."""
+
+    def __init__(self, store: WindowStore, config: PretrainConfig, plan: PretrainPlan, world: World) -> None:
+        self.store, self.config, self.plan, self.world = store, config, plan, world
+        self.rows = np.arange(len(store)) if config.folds is None else store.rows_of(config.folds)
+        names = {name.lower() for name in store.manifest.leads}
+        # by name and in one order, whatever the order of the source
+        self.leads = tuple(lead for lead in LEADS if lead.lower() in names)
+        self.rate_hz = store.manifest.rate_hz
+        self.cut_samples = round(config.cut_s * self.rate_hz)
+        self.input = SignalInput(config.input, self.rate_hz).to(world.device)
+
+    def key(self, stage: str, **decides: Any) -> str:
+        """Hash of the stage and of what decides its weights; data and versions always do."""
+        digest = hashlib.sha256(f"{_PIPELINE} {stage} {self.store.digest}\0".encode())
+        digest.update(self.rows.tobytes())
+        for name, value in sorted({**decides, "versions": versions()}.items()):
+            digest.update(f"{name} {strict.dumps(value)}\0".encode())
+        return digest.hexdigest()
+
+    def fit(
+        self,
+        file: Path,
+        key: str,
+        module: nn.Module,
+        loss_of: LossOf,
+        config: FitConfig,
+        rows: Rows,
+        seed: int,
+    ) -> list[float]:
+        """Train `module`, with snapshots beside `file`, and a bar on the first process."""
+        steps = config.epochs * steps_per_epoch(len(rows), config)
+        with Progress(steps, file.stem, None if self.world.first else io.StringIO()) as bar:
+            feed = CutFeed(
+                self.store,
+                self.leads,
+                cut_samples=self.cut_samples,
+                seed=seed,
+                device=self.world.device,
+                readers=self.plan.readers,
+                advance=bar.advance,
+            )
+            runtime = Runtime(
+                world=self.world, precision=self.plan.precision, keep_every=self.plan.keep_every, key=key
+            )
+            return fit(
+                module,
+                rows,
+                loss_of,
+                config,
+                seed=seed,
+                snapshot=file.with_suffix(".snapshot"),
+                feed=feed,
+                clip_norm=self.config.clip_norm,
+                runtime=runtime,
+            )
+
+    def finish(self, file: Path, encoder: Encoder, **more: Any) -> EncoderReport:
+        """Keep what was trained; only then is its snapshot given up."""
+        report = self.report(encoder, **more)
+        if self.world.first:
+            report = save_encoder(file, encoder, report)
+            file.with_suffix(".snapshot").unlink(missing_ok=True)
+        self.world.wait()
+        return report
+
+    def report(
+        self, encoder: Encoder, *, net: str, leads: tuple[str, ...], began_from: str | None, **more: Any
+    ) -> EncoderReport:
+        """The report of an encoder on these data, without the hash of its file."""
+        manifest = self.store.manifest
+        source = manifest.source
+        return EncoderReport(
+            schema=SCHEMA,
+            encoder=EncoderInfo(
+                schema=SCHEMA,
+                net=net,
+                leads=leads,
+                rate_hz=self.rate_hz,
+                input=self.config.input,
+                filter_sha256=manifest.filter_sha256,
+            ),
+            sha256="",
+            weights_sha256=weights_sha256(encoder),
+            parameters=sum(p.numel() for p in encoder.parameters()),
+            parameters_in_use=sum(p.numel() for p in encoder.parameters() if p.requires_grad),
+            began_from=began_from,
+            config=strict.encode(self.config),
+            data=DataSource(
+                name=source.name,
+                version=source.version,
+                licence=source.licence,
+                records=len(self.rows),
+                patients=len({self.store.records[row].patient_id for row in self.rows}),
+                selection=source.selection,
+            ),
+            store=self.store.digest,
+            command=self.plan.command,
+            commit=commit(),
+            versions=versions(),
+            processes=self.world.size,
+            device=torch.device(self.world.device).type,
+            precision=self.plan.precision,
+            compiled=self.plan.compile,
+            **more,
+        )
+
+
+def _teacher(run: _Run) -> tuple[Encoder, EncoderReport]:
+    """The frozen multi-lead encoder: the one that is given, or one that is trained on the records themselves."""
+    config, plan = run.config, run.plan
+    net, leads = config.teacher_net, run.leads
+    if plan.teacher is not None:
+        encoder = make_encoder(net, leads=len(leads))
+        load_weights(encoder, plan.teacher)
+        _freeze(encoder, run.world)
+        given = run.report(
+            encoder,
+            net=net,
+            leads=leads,
+            how="given",
+            teacher=None,
+            began_from=weights_sha256(encoder),
+            key="",
+            curve=(),
+        )
+        return encoder, given
+    labelled = run.rows[[run.store.records[row].mi is not None for row in run.rows]]
+    supervised = len(labelled) >= config.teacher_fit.batch
+    rows, how = (labelled, "supervised") if supervised else (run.rows, "masked_leads")
+    file = plan.out / TEACHER_FILE
+    decides = {
+        "net": net, "fit": config.teacher_fit, "task": config.task, "input": config.input, "cut": config.cut_s,
+        "clip": config.clip_norm, "seed": config.seed, "precision": plan.precision, "how": how,
+    }  # fmt: skip
+    key = run.key("teacher", **decides)
+    report = finished_report(file, key)
+    if report is not None:
+        encoder = make_encoder(net, leads=len(leads))
+        load_weights(encoder, file)
+        _freeze(encoder, run.world)
+        return encoder, report
+    seed = config.seed + _TEACHER_SEED
+    seed_torch(seed)
+    module, loss_of = (_supervised if supervised else _masked_leads)(run, rows)
+    curve = run.fit(file, key, module, loss_of, config.teacher_fit, rows, seed)
+    encoder = module.encoder
+    report = run.finish(
+        file,
+        encoder,
+        net=net,
+        leads=leads,
+        how=how,
+        teacher=None,
+        began_from=None,
+        key=key,
+        curve=tuple(curve),
+    )
+    _freeze(encoder, run.world)
+    return encoder, report
+
+
+def _supervised(run: _Run, rows: Rows) -> tuple[TaughtTeacher, LossOf]:
+    """A teacher that learns the labels, on random cuts of all leads."""
+    targets = make_targets(run.store, rows, run.config.task.code_min_records)
+    weight, device = targets.positive_weight(rows), run.world.device
+    moved = targets.to(device)
+    module = TaughtTeacher(run.config.teacher_net, len(run.leads), len(targets.code_names)).to(device)
+    wrapped = run.world.wrap(module)
+
+    def loss_of(batch: CutBatch) -> Tensor:
+        outputs = wrapped(run.input(*batch.cuts_mv(run.cut_samples)))
+        return task_loss(outputs, moved, batch.rows, run.config.task, positive_weight=weight)
+
+    return module, loss_of
+
+
+def _masked_leads(run: _Run, rows: Rows) -> tuple[MaskedLeads, LossOf]:
+    """A teacher that learns, without labels, what hidden leads hold."""
+    del rows
+    module = MaskedLeads(run.config.teacher_net, len(run.leads)).to(run.world.device)
+    wrapped = run.world.wrap(module)
+
+    def loss_of(batch: CutBatch) -> Tensor:
+        cuts_mv, present = batch.cuts_mv(run.cut_samples)
+        loss: Tensor = wrapped(run.input(cuts_mv, present), present, batch.draws)
+        return loss
+
+    return module, loss_of
+
+
+def _student(run: _Run, lead: str, teacher: Encoder, teacher_sha256: str) -> EncoderReport:
+    """Align the encoder of one lead with the teacher."""
+    config, plan, world = run.config, run.plan, run.world
+    seed = config.seed + _STUDENT_SEED
+    seed_torch(seed)
+    encoder = make_encoder(config.net)
+    began_from = None
+    if plan.student is not None:
+        load_weights(encoder, plan.student)
+        began_from = weights_sha256(encoder)
+    file = plan.out / f"student-{lead}.safetensors"
+    # the teacher's settings are in its hash
+    alone = replace(config, leads=(lead,), teacher_net="", teacher_fit=config.fit)
+    key = run.key(
+        "student", config=alone, teacher=teacher_sha256, began_from=began_from, precision=plan.precision
+    )
+    finished = finished_report(file, key)
+    if finished is not None:
+        return finished
+    column = run.leads.index(lead)
+    loss = (
+        InfoNCELoss(config.scale)
+        if config.loss == "infonce"
+        else PairwiseSigmoidLoss(config.scale, config.bias)
+    )
+    aligner = SelfAligner(encoder, features_of(teacher), loss, world, compiled=plan.compile).to(world.device)
+    wrapped = world.wrap(aligner)
+    embed = torch.compile(teacher.embed) if plan.compile else teacher.embed
+
+    def loss_of(batch: CutBatch) -> Tensor:
+        with torch.no_grad():
+            aims = embed(run.input(*batch.signals_mv()))
+        result: Tensor = wrapped(run.input(*batch.cuts_mv(run.cut_samples, column)), aims)
+        return result
+
+    curve = run.fit(file, key, aligner, loss_of, config.fit, run.rows, seed)
+    return run.finish(
+        file, encoder, net=config.net, leads=(lead,), how="aligned", teacher=teacher_sha256, began_from=began_from,
+        key=key, curve=tuple(curve),
+    )  # fmt: skip
+
+
+def _freeze(encoder: Encoder, world: World) -> None:
+    encoder.requires_grad_(False)
+    encoder.eval().to(world.device)
+
+
+def _check(run: _Run) -> None:
+    config, samples = run.config, run.store.codes.shape[2]
+    if not len(run.rows):
+        raise ConfigError("no records in the folds that were asked for")
+    if len(run.leads) < 2:
+        raise ConfigError(
+            f"a store of {', '.join(run.store.manifest.leads)}; a teacher needs at least two leads"
+        )
+    for lead in config.leads:
+        if lead not in run.leads:
+            raise ConfigError(f"no lead {lead} to learn from; this store has {', '.join(run.leads)}")
+    if not 0 < run.cut_samples <= samples:
+        raise ConfigError(f"a cut of {config.cut_s:g} s, records have {samples / run.rate_hz:g} s")
+    if run.plan.precision == "16" and torch.device(run.world.device).type == "cpu":
+        raise ConfigError("--precision 16 is for GPUs; a processor computes in 32 or bf16")
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise OutputError(f"cannot write {path}: {exc.strerror or exc}") from exc

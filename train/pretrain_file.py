@@ -1,0 +1,127 @@
+"""What pre-training leaves: an encoder as safetensors, and beside it a report of where it comes from.
+
+The report is written last and holds the hash of the encoder: where it is there and fits, the encoder is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import safetensors.torch
+from torch import Tensor
+
+from edge_mi import strict
+from edge_mi.checkpoint import DataSource
+from edge_mi.errors import ConfigError
+from edge_mi.files import write_file
+
+from .pretrain_nets import Encoder, body_of
+
+SCHEMA: Final = 1
+METADATA_KEY: Final = "edge_mi_encoder"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderInfo:
+    """What a user of an encoder must know: its network, and what enters it.
+
+    net: a name of `make_encoder`. leads: rows of its input. input: `mv` or `zscore`. filter_sha256: of the
+    signal chain behind the records that it learned from.
+    """
+
+    schema: int
+    net: str
+    leads: tuple[str, ...]
+    rate_hz: int
+    input: str
+    filter_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderReport:
+    """Where an encoder comes from.
+
+    how: `supervised`, `masked_leads`, `aligned` or `given`. sha256: of the file. weights_sha256: of the tensors
+    alone, by which other reports name this encoder; teacher and began_from (the weights that training began
+    with) are such hashes, None for none. key: of everything that decides the weights. curve:
+    the loss of every step, over the whole batch.
+    """
+
+    schema: int
+    encoder: EncoderInfo
+    how: str
+    sha256: str
+    weights_sha256: str
+    parameters: int
+    parameters_in_use: int
+    teacher: str | None
+    began_from: str | None
+    config: dict[str, Any]
+    data: DataSource
+    store: str
+    command: str
+    commit: str
+    versions: dict[str, str]
+    processes: int
+    device: str
+    precision: str
+    compiled: bool
+    key: str
+    curve: tuple[float, ...]
+
+
+def weights_sha256(encoder: Encoder) -> str:
+    """A hash of the encoder's own weights, heads left out."""
+    digest = hashlib.sha256()
+    for name, value in sorted(body_of(encoder).items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\0".encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def save_encoder(path: Path, encoder: Encoder, report: EncoderReport) -> EncoderReport:
+    """Write the encoder to `path` and its report, completed by its hash, beside it, each whole or not at all.
+
+    Raises OutputError where that cannot be done.
+    """
+    tensors: dict[str, Tensor] = {
+        name: value.detach().cpu().contiguous() for name, value in body_of(encoder).items()
+    }
+    content = safetensors.torch.save(tensors, metadata={METADATA_KEY: strict.dumps(report.encoder)})
+    completed = replace(report, sha256=hashlib.sha256(content).hexdigest())
+    write_file(path, content)
+    write_file(report_path(path), strict.dumps(completed).encode())
+    return completed
+
+
+def report_path(path: Path) -> Path:
+    """Where the report of the encoder at `path` lies."""
+    return path.with_suffix(".json")
+
+
+def finished_report(path: Path, key: str) -> EncoderReport | None:
+    """The report of the encoder at `path` where it was finished by a run of this key, None where there is none.
+
+    Raises ConfigError where it is of another run, or not as it was written.
+    """
+    file = report_path(path)
+    if not file.is_file():
+        return None
+    try:
+        report = strict.loads(file.read_text(encoding="utf-8"), EncoderReport)
+        found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no file"
+    except (OSError, UnicodeDecodeError, strict.DocumentError) as exc:
+        raise ConfigError(f"{file}: {exc}; choose another folder, or delete it to begin again") from exc
+    if report.key != key:
+        raise ConfigError(
+            f"{path} is of another run (other options, data or versions): choose another folder, or delete it and "
+            f"{file.name} to begin again"
+        )
+    if found != report.sha256:
+        raise ConfigError(
+            f"{path} was changed since it was written: delete it and {file.name} to begin again"
+        )
+    return report
