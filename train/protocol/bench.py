@@ -47,7 +47,7 @@ class Bench:
     def result(self) -> ProtocolResult:
         """Every method of the configuration, and the teachers."""
         names, seeds = self.config.methods, self.config.seeds
-        ceilings = self._ceilings(seeds)
+        ceilings = self._results(self._ceiling_parts(seeds), "12-lead teachers")
         if any(METHODS[name].response for name in names):
             self.soft  # noqa: B018  beside the other teachers
         self._results([p for name in names for p in self._first_stage(name, seeds)], "pre-training")
@@ -60,13 +60,23 @@ class Bench:
             teacher_logits=self._pool([part["logits"] for part in ceilings]),
         )
 
-    def finetuned(self, name: str, seeds: Sequence[int], fraction: float = 1.0) -> tuple[Scores, ...]:
-        """Logits (records, OUTPUTS) of a network for each seed, trained on a fraction of the patients.
+    def scaled(
+        self, names: Sequence[str], seeds: Sequence[int], fractions: Sequence[float]
+    ) -> dict[tuple[str, float], tuple[Scores, ...]]:
+        """Logits (records, OUTPUTS) after fine-tuning, one array a seed, of networks that had fewer patients.
 
-        The teacher and the pre-training have the same patients, and the number of steps is that of all of them.
+        So had their teacher and their pre-training; the number of steps is that of all patients at each fraction.
         """
-        results = self._results(self._finetune_parts(name, seeds, fraction), f"{name}, {fraction:.0%}")
-        return self._pool([part["logits"] for part in results])
+        points = [(name, fraction) for name in names for fraction in fractions]
+        aligned = any(METHODS[name].listens for name in names)
+        teachers = [self._ceiling_parts(seeds[:1], f) for f in fractions if aligned and f < 1]
+        self._results([part for each in teachers for part in each], "curve: 12-lead teachers")
+        trained = [point for point in points if METHODS[point[0]].pretraining is not None]
+        first = [part for name, f in trained for part in self._first_stage(name, seeds, f)]
+        self._results(first, "curve: pre-training")
+        second = {point: self._finetune_parts(point[0], seeds, point[1]) for point in points}
+        self._results([part for each in second.values() for part in each], "curve: fine-tuning")
+        return {point: self._finetuned(each) for point, each in second.items()}
 
     @cached_property
     def soft(self) -> list[Scores]:
@@ -90,7 +100,7 @@ class Bench:
             }
         if "finetune" in config.regimes:
             if method.kind == "network":
-                logits["finetune"] = self.finetuned(name, config.seeds)
+                logits["finetune"] = self._finetuned(self._finetune_parts(name, config.seeds))
             elif method.kind == "generative":
                 parts = self._results(self._first_stage(name, config.seeds), name)
                 logits["finetune"] = self._pool([part["logits"] for part in parts])
@@ -110,7 +120,11 @@ class Bench:
         if method.kind == "age-sex" or not method.probed:
             return []
         section = replace(config.pretrain, fit=_same_steps(config.pretrain.fit, fraction))
-        teachers = self._ceilings(seeds[:1] if fraction < 1 else config.seeds, fraction)
+        fewer = fraction < 1 and method.listens
+        teachers = self._results(
+            self._ceiling_parts(seeds[:1], fraction) if fewer else self._ceiling_parts(config.seeds),
+            "12-lead teachers",
+        )
         parts = []
         for seed, g in self._jobs(seeds):
             train, test = self.splits[g]
@@ -183,8 +197,11 @@ class Bench:
             return (*regimes, "probe_100")  # which stands for its fine-tuning
         return regimes
 
-    def _ceilings(self, seeds: Sequence[int], fraction: float = 1.0) -> list[Arrays]:
-        """Results of the teachers; the first of each split is the aim of every alignment."""
+    def _finetuned(self, parts: Sequence[Part]) -> tuple[Scores, ...]:
+        return self._pool([each["logits"] for each in self._results(parts, "fine-tuning")])
+
+    def _ceiling_parts(self, seeds: Sequence[int], fraction: float = 1.0) -> list[Part]:
+        """The teachers; the first of each split is the aim of every alignment."""
         teacher = self.config.teacher
         config = replace(teacher, fit=_same_steps(teacher.fit, fraction))
         parts = []
@@ -194,7 +211,7 @@ class Bench:
             parts.append(
                 ceiling_part(CeilingRequest(config=config, train=subset, predict_folds=test, seed=seed))
             )
-        return self._results(parts, "12-lead teachers")
+        return parts
 
     def _results(self, parts: Sequence[Part], label: str) -> list[Arrays]:
         keys = [part.key(self.run.store.digest) for part in parts]

@@ -39,12 +39,14 @@ def learning_curve(bench: Bench, *, resamples: int = RESAMPLES) -> tuple[CurvePo
     """
     section, store = bench.config.curve, bench.run.store
     held_out = store.rows_of(tuple(fold for _, test in bench.splits for fold in test))
+    fractions = sorted(section.fractions)
+    logits = bench.scaled(section.methods, section.seeds, fractions)
+    labels = store.labels[held_out]
     points = []
-    for fraction in sorted(section.fractions):
+    for fraction in fractions:
         rows = [Subset(folds=train, fraction=fraction).rows(store) for train, _ in bench.splits]
         for method in section.methods:
-            scores = [logits[:, 0] for logits in bench.finetuned(method, section.seeds, fraction)]
-            labels = store.labels[held_out]
+            scores = [each[:, 0] for each in logits[method, fraction]]
             found = estimate(store, held_out, scores, resamples=resamples)
             points.append(
                 CurvePoint(

@@ -42,9 +42,19 @@ class Method:
     probed: bool = True
 
     @property
+    def listens(self) -> bool:
+        """Whether its pre-training is told the teacher's embedding."""
+        return listens(self.pretraining)
+
+    @property
     def scales(self) -> bool:
         """Whether a learning curve can be drawn: with soft labels it would need inner teachers at every point."""
         return self.kind == "network" and not self.response
+
+
+def listens(pretraining: Pretraining | None) -> bool:
+    """Whether an objective of pre-training is told the teacher's embedding."""
+    return pretraining not in (None, "reconstruction", "labels-every-lead")
 
 
 METHODS: Final[dict[str, Method]] = {

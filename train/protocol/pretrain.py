@@ -32,7 +32,7 @@ from ..task_loss import task_loss
 from .decoder import Decoder
 from .encoders import Encoder, features_of, make_encoder
 from .heads import Classifier, protocol_targets
-from .methods import EVERY_LEAD, Pretraining
+from .methods import EVERY_LEAD, Pretraining, listens
 from .outputs import Subset
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ def pretrain_part(request: PretrainRequest, embedding: NDArray[np.float32]) -> P
     name = (
         f"pretrain-{request.objective or 'none'}-{''.join(map(str, request.train.folds))}-seed{request.seed}"
     )
-    listens = request.objective not in (None, "reconstruction", "labels-every-lead")
-    return Part(name, pretrain, request, {EMBEDDING: embedding} if listens else {})
+    inputs = {EMBEDDING: embedding} if listens(request.objective) else {}
+    return Part(name, pretrain, request, inputs)
 
 
 def pretrain(
