@@ -149,7 +149,7 @@ def test_qat_writes_a_checkpoint_whose_ranges_were_learned(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     recipe = replace(tiny_recipe, align=None)
-    monkeypatch.setattr(commands, "Recipe", lambda: recipe)
+    monkeypatch.setattr(commands, "Recipe", lambda **_: recipe)
     plan = QuickRun(
         folds=tuple(range(1, 9)), test_fold=9, seed=0, command="edge-mi train quick", resamples=20
     )
