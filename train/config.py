@@ -20,8 +20,9 @@ from .device.config import DeviceConfig
 class FitConfig:
     """AdamW under a one-cycle schedule.
 
+    steps: how many in all, instead of `epochs`; the last epoch is left where they are done.
     ema_decay: weight of the past in the running average of the whole state, a step; 0 for none.
-    ema_from: share of the epochs after which the average starts.
+    ema_from: share of the training after which the average starts.
     """
 
     epochs: int = 30
@@ -30,10 +31,13 @@ class FitConfig:
     weight_decay: float = 1e-2
     ema_decay: float = 0.0
     ema_from: float = 0.5
+    steps: int | None = None
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch < 2:
             raise ValueError(f"at least 1 epoch of batches of 2, found {self.epochs} and {self.batch}")
+        if self.steps is not None and self.steps < 1:
+            raise ValueError(f"at least 1 step, found {self.steps}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,6 +82,11 @@ def steps_per_epoch(records: int, config: FitConfig) -> int:
     return max(records // config.batch, 1)
 
 
+def total_steps(records: int, config: FitConfig) -> int:
+    """Steps of a whole training: as many as the configuration names, or those of its epochs."""
+    return config.epochs * steps_per_epoch(records, config) if config.steps is None else config.steps
+
+
 def fit(
     module: nn.Module,
     rows: NDArray[np.int64],
@@ -106,8 +111,9 @@ def fit(
     world, steps = runtime.world, steps_per_epoch(len(rows), config)
     _check_shares(len(rows), config, world)
     records = torch.from_numpy(rows)
-    loop = _Loop(module, config, steps, snapshot, clip_norm, runtime)
-    for epoch in range(loop.restore() // steps, config.epochs):
+    total = total_steps(len(rows), config)
+    loop = _Loop(module, config, steps, total, snapshot, clip_norm, runtime)
+    for epoch in range(loop.restore() // steps, -(-total // steps)):
         seed_torch(seed, epoch)
         module.train()
         order = torch.randperm(len(rows))
@@ -118,7 +124,7 @@ def fit(
             loop.restore_generators()
         batches = [
             world.share(records[order[step * config.batch : (step + 1) * config.batch]])
-            for step in range(first, steps)
+            for step in range(first, min(steps, total - epoch * steps))
         ]
         for batch in batches if feed is None else feed(batches, epoch):
             loop.step(loss_of, batch)
@@ -165,6 +171,7 @@ class _Loop:
         module: nn.Module,
         config: FitConfig,
         steps: int,
+        total: int,
         snapshot: Path | None,
         clip_norm: float | None,
         runtime: Runtime,
@@ -172,9 +179,9 @@ class _Loop:
         self.module, self.average = module, StateAverage(module, config.ema_decay)
         self.done, self.curve = 0, list[float]()
         self._steps, self._snapshot, self._clip, self._runtime = steps, snapshot, clip_norm, runtime
-        self._average_from = config.ema_from * config.epochs
+        self._average_from = config.ema_from * total / steps
         # a schedule of a single step would divide by zero
-        self._total = max(config.epochs * steps, 2)
+        self._total = max(total, 2)
         self._optimiser = torch.optim.AdamW(
             module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )

@@ -30,7 +30,7 @@ from edge_mi.store import WindowStore
 from .config import FitConfig
 from .data.ptbxl import LEADS
 from .distributed import World
-from .fit import Runtime, fit, seed_torch, steps_per_epoch
+from .fit import Runtime, fit, seed_torch, total_steps
 from .losses.info_nce import InfoNCELoss
 from .losses.pairwise_sigmoid import PairwiseSigmoidLoss
 from .net1d_file import load_weights
@@ -122,7 +122,7 @@ class _Run:
         seed: int,
     ) -> list[float]:
         """Train `module`, with snapshots beside `file`, and a bar on the first process."""
-        steps = config.epochs * steps_per_epoch(len(rows), config)
+        steps = total_steps(len(rows), config)
         with Progress(steps, file.stem, None if self.world.first else io.StringIO()) as bar:
             feed = CutFeed(
                 self.store,

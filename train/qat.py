@@ -19,7 +19,7 @@ from edge_mi.store import WindowStore
 from .config import QatConfig, StudentConfig
 from .fake_quant import EMA_DECAY, FakeQuantNet
 from .finetune import SOFT, Lesson, record_logits
-from .fit import fit, seed_torch
+from .fit import fit, seed_torch, total_steps
 from .parts import Arrays, Part
 from .splits import Folds
 
@@ -64,7 +64,7 @@ def train_further(
     weights = {layer: (inputs[f"{layer}.0"], inputs[f"{layer}.1"]) for layer in student.net.layer_names}
     seed = request.seed + SEED_OFFSET
     seed_torch(seed)
-    steps = config.fit.epochs * max(len(rows) // config.fit.batch, 1)
+    steps = total_steps(len(rows), config.fit)
     net = FakeQuantNet(
         student.net,
         weights,

@@ -61,6 +61,9 @@ def made_up_result(
                 parameters=66_977 + number,
                 logits=by_regime,
                 features=() if name == "scratch" else tuple(mixed.astype(np.float32)),
+                pretraining_steps=0 if name == "scratch" else 30,
+                finetuning_steps=50,
+                labels_before_probe="none" if name == "scratch" else "all, by teacher",
             )
         )
     return ProtocolResult(

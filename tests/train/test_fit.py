@@ -68,6 +68,30 @@ def test_fewer_records_than_a_batch_are_one_step() -> None:
     train(config=FitConfig(epochs=1, batch=100))
 
 
+@pytest.mark.parametrize("steps", [1, 5, 7, 12])
+@pytest.mark.parametrize("records", [3, 8, 17, 40])
+def test_a_number_of_steps_is_exact_whatever_the_records(steps: int, records: int) -> None:
+    net = nn.Linear(1, 1)
+    config = FitConfig(batch=8, steps=steps)
+    curve = fit(
+        net, np.arange(records), lambda rows: net(rows[:, None].float()).square().mean(), config, seed=0
+    )
+    assert len(curve) == steps
+
+
+def test_steps_of_whole_epochs_are_the_epochs() -> None:
+    epochs, steps = train(config=CONFIG), train(config=replace(CONFIG, epochs=1, steps=25))
+    assert all(torch.equal(epochs[name], steps[name]) for name in epochs)
+
+
+def test_a_run_killed_in_an_unfinished_epoch_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    config = replace(CONFIG, steps=13)
+    with pytest.raises(Killed):
+        train(tmp_path / "part.snapshot", 12, config)
+    resumed, whole = train(tmp_path / "part.snapshot", config=config), train(config=config)
+    assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+
+
 def test_the_average_follows_the_whole_state() -> None:
     net = nn.BatchNorm1d(1)
     average = StateAverage(net, 0.75)
@@ -88,6 +112,8 @@ def test_no_average_leaves_the_last_state() -> None:
 def test_a_configuration_that_cannot_train_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1 epoch"):
         FitConfig(epochs=0)
+    with pytest.raises(ValueError, match="at least 1 step"):
+        FitConfig(steps=0)
 
 
 # dropout draws from the generator at every step

@@ -14,6 +14,7 @@ from edge_mi.store import WindowStore
 from ..config import FitConfig, Recipe
 from ..crossfit import Split, inner_splits, soft_labels, train_teachers
 from ..data.ptbxl import LEADS
+from ..fit import total_steps
 from ..parts import Arrays, Part, RunFolder
 from ..splits import without
 from ..targets import make_targets
@@ -65,11 +66,12 @@ class Bench:
     ) -> dict[tuple[str, float], tuple[Scores, ...]]:
         """Logits (records, OUTPUTS) after fine-tuning, one array a seed, of networks that had fewer patients.
 
-        So had their teacher and their pre-training; the number of steps is that of all patients at each fraction.
+        So had their teacher and their pre-training; the number of steps is exactly that of all patients at each
+        fraction. Each seed draws its own patients.
         """
         points = [(name, fraction) for name in names for fraction in fractions]
         aligned = any(METHODS[name].listens for name in names)
-        teachers = [self._ceiling_parts(seeds[:1], f) for f in fractions if aligned and f < 1]
+        teachers = [self._aim_parts(seeds, f) for f in fractions if aligned and f < 1]
         self._results([part for each in teachers for part in each], "curve: 12-lead teachers")
         trained = [point for point in points if METHODS[point[0]].pretraining is not None]
         first = [part for name, f in trained for part in self._first_stage(name, seeds, f)]
@@ -106,29 +108,29 @@ class Bench:
                 logits["finetune"] = self._pool([part["logits"] for part in parts])
             else:
                 logits["finetune"] = logits["probe_100"]
-        trained = method.pretraining is not None or method.kind == "generative"
+        shown = method.probed and method.kind != "age-sex"
+        pretraining_steps, finetuning_steps = self._steps(method)
         return MethodResult(
             name=name,
             parameters=_parameters(config, method),
             logits={regime: logits[regime] for regime in config.regimes if regime in logits},
-            features=self._by_seed(self._features(name)) if trained else (),
+            features=self._by_seed(self._features(name)) if shown else (),
+            pretraining_steps=pretraining_steps,
+            finetuning_steps=finetuning_steps,
+            labels_before_probe=method.labels_before_probe,
         )
 
     def _first_stage(self, name: str, seeds: Sequence[int], fraction: float = 1.0) -> list[Part]:
         """What a method trains before fine-tuning and probes, one part for each of the jobs; maybe nothing."""
         config, method = self.config, METHODS[name]
-        if method.kind == "age-sex" or not method.probed:
+        if method.kind == "age-sex" or (method.pretraining is None and not method.probed):
             return []
-        section = replace(config.pretrain, fit=_same_steps(config.pretrain.fit, fraction))
-        fewer = fraction < 1 and method.listens
-        teachers = self._results(
-            self._ceiling_parts(seeds[:1], fraction) if fewer else self._ceiling_parts(config.seeds),
-            "12-lead teachers",
-        )
+        aims = self._results(self._aim_parts(seeds, fraction if method.listens else 1.0), "12-lead teachers")
         parts = []
-        for seed, g in self._jobs(seeds):
-            train, test = self.splits[g]
-            subset = Subset(folds=train, fraction=fraction)
+        for (seed, g), aim in zip(self._jobs(seeds), aims, strict=True):
+            test = self.splits[g][1]
+            subset = self._subset(g, seed, fraction)
+            section = replace(config.pretrain, fit=self._same_steps(config.pretrain.fit, g, fraction))
             if method.kind == "generative":
                 parts.append(
                     generative_part(
@@ -136,14 +138,14 @@ class Bench:
                             network=config.network, config=section, teacher=config.teacher, train=subset,
                             predict_folds=test, seed=seed,
                         ),
-                        teachers[g],
+                        aim,
                     )
                 )  # fmt: skip
                 continue
             request = PretrainRequest(
                 network=config.network, objective=method.pretraining, config=section, train=subset, seed=seed
             )
-            parts.append(pretrain_part(request, teachers[g]["embedding"]))
+            parts.append(pretrain_part(request, aim["embedding"]))
         return parts
 
     def _second_stage(self, name: str) -> list[Part]:
@@ -155,7 +157,6 @@ class Bench:
 
     def _finetune_parts(self, name: str, seeds: Sequence[int], fraction: float = 1.0) -> list[Part]:
         config, method = self.config, METHODS[name]
-        section = replace(config.finetune, fit=_same_steps(config.finetune.fit, fraction))
         jobs = self._jobs(seeds)
         states: Sequence[Arrays | None] = [None] * len(jobs)
         if method.pretraining is not None:
@@ -163,10 +164,11 @@ class Bench:
             states = [{key: array for key, array in part.items() if key != FEATURES} for part in trained]
         parts = []
         for (seed, g), state in zip(jobs, states, strict=True):
-            train, test = self.splits[g]
             request = FinetuneRequest(
-                network=config.network, config=section, train=Subset(folds=train, fraction=fraction),
-                predict_folds=test, seed=seed, lead_masking=method.lead_masking,
+                network=config.network,
+                config=replace(config.finetune, fit=self._finetune_fit(method, g, fraction)),
+                train=self._subset(g, seed, fraction), predict_folds=self.splits[g][1], seed=seed,
+                lead_masking=method.lead_masking,
             )  # fmt: skip
             parts.append(finetune_part(name, request, state, self.soft[g] if method.response else None))
         return parts
@@ -200,18 +202,51 @@ class Bench:
     def _finetuned(self, parts: Sequence[Part]) -> tuple[Scores, ...]:
         return self._pool([each["logits"] for each in self._results(parts, "fine-tuning")])
 
-    def _ceiling_parts(self, seeds: Sequence[int], fraction: float = 1.0) -> list[Part]:
-        """The teachers; the first of each split is the aim of every alignment."""
+    def _ceiling_parts(self, seeds: Sequence[int]) -> list[Part]:
+        """The teachers of the table."""
+        return [self._ceiling_part(g, seed, seed, 1.0) for seed, g in self._jobs(seeds)]
+
+    def _aim_parts(self, seeds: Sequence[int], fraction: float = 1.0) -> list[Part]:
+        """For each of the jobs the teacher that it is aligned with: that of the first seed, which had its patients."""
+        first = self.config.seeds[0]
+        return [self._ceiling_part(g, first, seed, fraction) for seed, g in self._jobs(seeds)]
+
+    def _ceiling_part(self, g: int, seed: int, drawn_by: int, fraction: float) -> Part:
         teacher = self.config.teacher
-        config = replace(teacher, fit=_same_steps(teacher.fit, fraction))
-        parts = []
-        for seed, g in self._jobs(seeds):
-            train, test = self.splits[g]
-            subset = Subset(folds=train, fraction=fraction)
-            parts.append(
-                ceiling_part(CeilingRequest(config=config, train=subset, predict_folds=test, seed=seed))
-            )
-        return parts
+        request = CeilingRequest(
+            config=replace(teacher, fit=self._same_steps(teacher.fit, g, fraction)),
+            train=self._subset(g, drawn_by, fraction), predict_folds=self.splits[g][1], seed=seed,
+        )  # fmt: skip
+        return ceiling_part(request)
+
+    def _subset(self, g: int, seed: int, fraction: float) -> Subset:
+        """The patients that a network of `seed` learns from."""
+        return Subset(folds=self.splits[g][0], fraction=fraction, seed=seed if fraction < 1 else 0)
+
+    def _same_steps(self, fit: FitConfig, g: int, fraction: float) -> FitConfig:
+        """As many steps on a fraction of the records as on all: a curve over records, not over steps."""
+        return fit if fraction == 1 else replace(fit, steps=total_steps(self._records(g), fit))
+
+    def _finetune_fit(self, method: Method, g: int, fraction: float = 1.0) -> FitConfig:
+        """The budget of fine-tuning; lead masking, which is one training, has that of both stages."""
+        fit, records = self.config.finetune.fit, self._records(g)
+        if not method.lead_masking:
+            return self._same_steps(fit, g, fraction)
+        return replace(fit, steps=total_steps(records, fit) + total_steps(records, self.config.pretrain.fit))
+
+    def _steps(self, method: Method) -> tuple[int, int]:
+        """Steps before and in fine-tuning, mean over the splits, whose sizes differ a little."""
+        splits = range(len(self.splits))
+        before = [total_steps(self._records(g), self.config.pretrain.fit) for g in splits]
+        after = [total_steps(self._records(g), self._finetune_fit(method, g)) for g in splits]
+        pretrained = method.pretraining is not None or method.kind == "generative"
+        return (
+            round(float(np.mean(before))) if pretrained else 0,
+            round(float(np.mean(after))) if method.kind == "network" else 0,
+        )
+
+    def _records(self, g: int) -> int:
+        return len(self.run.store.rows_of(self.splits[g][0]))
 
     def _results(self, parts: Sequence[Part], label: str) -> list[Arrays]:
         keys = [part.key(self.run.store.digest) for part in parts]
@@ -247,11 +282,6 @@ def person_features(store: WindowStore) -> Scores:
     person = make_targets(store, np.empty(0, dtype=np.int64), 1)
     columns = (person.age, person.age_known, person.female, person.sex_known)
     return np.stack([column.numpy() for column in columns], axis=1)
-
-
-def _same_steps(fit: FitConfig, fraction: float) -> FitConfig:
-    """As many steps on a fraction of the records as on all: a curve over records, not over steps."""
-    return fit if fraction == 1 else replace(fit, epochs=round(fit.epochs / fraction))
 
 
 def _parameters(config: ProtocolConfig, method: Method) -> int:

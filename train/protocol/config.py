@@ -1,7 +1,7 @@
 """A reproduction as a TOML file: data, network, budget and methods; what is not given has the default here.
 
-An unknown key is an error that names it. Every method has the encoder, the steps of pre-training and the
-fine-tuning of the same sections, so that the file cannot favour one.
+An unknown key is an error that names it. Every method has the encoder, the fine-tuning and, where it is pre-trained, the
+steps of pre-training of the same sections, so that the file cannot favour one.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ class PretrainSection:
     """Budget and settings of pre-training.
 
     projection, scale, bias: dimension of the space of alignment, and starting values of its losses.
-    masked_share, patch_samples: how much of lead I masked reconstruction hides, and in what pieces. task: the labels
-    of labels-every-lead.
+    weight: of the loss over pairs where labels are learned beside it, and task: those labels, which other methods
+    are pre-trained with alone. masked_share, patch_samples: how much of lead I masked reconstruction hides, and in
+    what pieces.
     """
 
     fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=20, batch=128))
@@ -44,6 +45,7 @@ class PretrainSection:
     projection: int = 64
     scale: float = 1 / 0.07
     bias: float = -10.0
+    weight: float = 0.5
     task: TaskConfig = field(default_factory=lambda: TaskConfig(distil=0.0))
     masked_share: float = 0.5
     patch_samples: int = 40
@@ -76,11 +78,11 @@ class FinetuneSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurveSection:
-    """Learning curve over records: fractions of the training patients; no methods, no curve."""
+    """Learning curve over records: fractions of the training patients, drawn anew by each seed; no methods, no curve."""
 
     fractions: tuple[float, ...] = (0.1, 0.25, 0.5, 1.0)
     methods: tuple[str, ...] = ()
-    seeds: tuple[int, ...] = (0,)
+    seeds: tuple[int, ...] = (0, 1, 2)
 
     def __post_init__(self) -> None:
         if any(not 0 < fraction <= 1 for fraction in self.fractions):

@@ -30,7 +30,15 @@ class Classifier(nn.Module):
 
     def forward(self, signals_mv: Tensor) -> dict[str, Tensor]:
         """`mi` float32 (batch,) and each side head (batch, outputs) of (batch, leads, samples)."""
-        features = self.dropout(self.encoder(signals_mv))
+        return self.outputs_of(self.features_of(signals_mv))
+
+    def features_of(self, signals_mv: Tensor) -> Tensor:
+        """Features (batch, features), with dropout in training."""
+        features: Tensor = self.dropout(self.encoder(signals_mv))
+        return features
+
+    def outputs_of(self, features: Tensor) -> dict[str, Tensor]:
+        """`forward` of features that are at hand."""
         outputs = {"mi": self.head(features)[:, 0]}
         outputs.update({name: head(features) for name, head in self.side.items()})
         return outputs

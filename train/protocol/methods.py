@@ -1,10 +1,7 @@
 """The rivals as a table: what each method does before fine-tuning, and what it adds to it.
 
-All share the encoder, its initialisation, the number of pre-training steps, the views and the fine-tuning; what
-differs is in the fields. Two caveats belong beside every table. The 12-lead teacher is supervised: a method
-that listens to it has indirectly seen every training label, also where its probe is given 1 % of them;
-`labels-every-lead` sees them all itself; only `scratch` and `unaligned` have not. And a method without
-pre-training takes fewer steps in all.
+All share the encoder, its initialisation, the views, the fine-tuning, and the steps of pre-training where there is
+one; what differs is in the fields. CAVEATS belong beside every table.
 """
 
 from __future__ import annotations
@@ -16,12 +13,25 @@ Pretraining: TypeAlias = Literal[
     "selfmis",
     "selfmis-nobias",
     "selfmis-every-lead",
+    "selfmis-every-lead+labels",
     "infonce",
     "feature",
     "reconstruction",
+    "labels",
     "labels-every-lead",
 ]
-EVERY_LEAD: Final[frozenset[Pretraining]] = frozenset({"selfmis-every-lead", "labels-every-lead"})
+EVERY_LEAD: Final[frozenset[Pretraining]] = frozenset(
+    {"selfmis-every-lead", "selfmis-every-lead+labels", "labels-every-lead"}
+)
+LABELLED: Final[frozenset[Pretraining]] = frozenset(
+    {"labels", "labels-every-lead", "selfmis-every-lead+labels"}
+)
+CAVEATS: Final = (
+    "Labels: the 12-lead teacher is supervised. A method that listens to it has met every training label through it, "
+    "also where its probe is given 1 % of them; the column `labels before probe` says who has",
+    "Steps: a method without pre-training takes fewer steps of the optimiser than one with it (column `steps`); "
+    "`scratch-long` and `lead-masking` take as many",
+)
 Kind: TypeAlias = Literal["network", "generative", "age-sex"]
 
 
@@ -47,6 +57,15 @@ class Method:
         return listens(self.pretraining)
 
     @property
+    def labels_before_probe(self) -> str:
+        """Which training labels its encoder had met before a probe was given any; `-` where nothing is probed."""
+        if not self.probed:
+            return "-"
+        itself = self.pretraining in LABELLED
+        ways = ["itself"] * itself + ["by teacher"] * (self.listens or self.kind == "generative")
+        return f"all, {' and '.join(ways)}" if ways else "none"
+
+    @property
     def scales(self) -> bool:
         """Whether a learning curve can be drawn: with soft labels it would need inner teachers at every point."""
         return self.kind == "network" and not self.response
@@ -54,12 +73,19 @@ class Method:
 
 def listens(pretraining: Pretraining | None) -> bool:
     """Whether an objective of pre-training is told the teacher's embedding."""
-    return pretraining not in (None, "reconstruction", "labels-every-lead")
+    return pretraining not in (None, "reconstruction", "labels", "labels-every-lead")
 
 
 METHODS: Final[dict[str, Method]] = {
     "scratch": Method(
         description="supervised from scratch on lead I; its probes are of a random encoder and are the floor"
+    ),
+    "scratch-long": Method(
+        description=(
+            "scratch with the steps of a pre-trained method: supervised on lead I for those of pre-training, then the "
+            "same fine-tuning"
+        ),
+        pretraining="labels",
     ),
     "selfmis": Method(
         description=(
@@ -79,6 +105,20 @@ METHODS: Final[dict[str, Method]] = {
             "every lead gives without alignment"
         ),
         pretraining="labels-every-lead",
+    ),
+    "labels-every-lead-response": Method(
+        description="labels-every-lead, then response distillation; edge-mi without the alignment",
+        pretraining="labels-every-lead",
+        response=True,
+        probed=False,  # its encoder is that of labels-every-lead
+    ),
+    "edge-mi": Method(
+        description=(
+            "the recipe that ships, with the steps of this table: segments of every lead are aligned and taught the "
+            "labels at once, then response distillation"
+        ),
+        pretraining="selfmis-every-lead+labels",
+        response=True,
     ),
     "infonce": Method(
         description="the same pairs under the symmetric contrastive loss (InfoNCE)", pretraining="infonce"
@@ -100,7 +140,10 @@ METHODS: Final[dict[str, Method]] = {
         pretraining="reconstruction",
     ),
     "lead-masking": Method(
-        description="one 12-lead network trained end to end with leads dropped at random, tested with lead I only",
+        description=(
+            "one 12-lead network trained end to end with leads dropped at random, tested with lead I only; the steps "
+            "of pre-training and of fine-tuning in one go"
+        ),
         lead_masking=True,
         probed=False,
     ),

@@ -1,4 +1,4 @@
-"""Pre-training: one encoder, one objective, the same steps for all; and its features of every record.
+"""Pre-training: one encoder, one objective, the same steps for all that have one; its features of every record.
 
 The forms of alignment are after Jin et al., arXiv 2509.19397, as `train/align.py` says of what is theirs and
 what is chosen here; masked reconstruction after He et al., arXiv 2111.06377, for one lead.
@@ -32,7 +32,7 @@ from ..task_loss import task_loss
 from .decoder import Decoder
 from .encoders import Encoder, features_of, make_encoder
 from .heads import Classifier, protocol_targets
-from .methods import EVERY_LEAD, Pretraining, listens
+from .methods import EVERY_LEAD, LABELLED, Pretraining, listens
 from .outputs import Subset
 
 if TYPE_CHECKING:
@@ -99,8 +99,11 @@ def _objective(
     inputs: Mapping[str, NDArray[Any]],
 ) -> nn.Module:
     config = request.config
-    if request.objective == "labels-every-lead":
-        return Labels(encoder, protocol_targets(store, rows, config.task), rows, config)
+    labels = None
+    if request.objective in LABELLED:
+        labels = Labels(encoder, protocol_targets(store, rows, config.task), rows, config)
+        if not listens(request.objective):
+            return labels
     if request.objective == "reconstruction":
         return MaskedReconstruction(encoder, config)
     aims = torch.from_numpy(standardise(inputs[EMBEDDING], rows))
@@ -112,7 +115,8 @@ def _objective(
         if request.objective == "infonce"
         else PairwiseSigmoidLoss(config.scale, bias)
     )
-    return Alignment(encoder, aims, loss, config)
+    alignment = Alignment(encoder, aims, loss, config)
+    return alignment if labels is None else AlignmentAndLabels(alignment, labels, config)
 
 
 class Alignment(nn.Module):
@@ -127,7 +131,10 @@ class Alignment(nn.Module):
 
     def forward(self, signals_mv: Tensor, rows: Tensor) -> Tensor:
         """Loss of views (batch, 1, samples) of the records `rows`."""
-        features = self.dropout(self.encoder(signals_mv))
+        return self.of_features(self.dropout(self.encoder(signals_mv)), rows)
+
+    def of_features(self, features: Tensor, rows: Tensor) -> Tensor:
+        """Loss of features (batch, features), after dropout."""
         loss: Tensor = self.loss(self.from_lead(features), self.from_record(self._aims[rows]))
         return loss
 
@@ -144,8 +151,26 @@ class Labels(nn.Module):
 
     def forward(self, signals_mv: Tensor, rows: Tensor) -> Tensor:
         """Loss of views (batch, 1, samples) of the records `rows`."""
-        outputs = self.classifier(signals_mv)
+        return self.of_features(self.classifier.features_of(signals_mv), rows)
+
+    def of_features(self, features: Tensor, rows: Tensor) -> Tensor:
+        """Loss of features (batch, features), after dropout."""
+        outputs = self.classifier.outputs_of(features)
         return task_loss(outputs, self._targets, rows, self._task, positive_weight=self._weight)
+
+
+class AlignmentAndLabels(nn.Module):
+    """Both from the same features of the same views, as `train/align.py` does; the pairs have a weight."""
+
+    def __init__(self, alignment: Alignment, labels: Labels, config: PretrainSection) -> None:
+        super().__init__()
+        self.alignment, self.labels, self._weight = alignment, labels, config.weight
+
+    def forward(self, signals_mv: Tensor, rows: Tensor) -> Tensor:
+        """Loss of views (batch, 1, samples) of the records `rows`."""
+        features = self.labels.classifier.features_of(signals_mv)
+        aligned = self.alignment.of_features(features, rows)
+        return self._weight * aligned + self.labels.of_features(features, rows)
 
 
 class FeatureDistillation(nn.Module):

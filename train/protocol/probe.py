@@ -47,11 +47,12 @@ def probe(
     """Logits of each regime, float32 (records, OUTPUTS), NaN outside predict_folds and where nothing was learned."""
     del snapshot
     labels, held_out = output_labels(store), store.rows_of(request.predict_folds)
+    # on all training records: what a feature is like needs no label
+    features = standardise(inputs["features"], store.rows_of(request.train_folds))
     results: Arrays = {}
     for regime in request.regimes:
         subset = Subset(folds=request.train_folds, fraction=FRACTIONS[regime], seed=request.seed)
         rows = subset.rows(store)
-        features = standardise(inputs["features"], rows)
         logits = np.full((len(store), len(OUTPUTS)), np.nan, dtype=np.float32)
         logits[held_out] = logistic_logits(
             features[rows], labels[rows], features[held_out], ridge=request.ridge

@@ -25,13 +25,18 @@ class MethodResult:
     logits: regime -> one array a seed, float32 (records, len(OUTPUTS)), pooled over the held-out groups, NaN
     where a record was not predicted or an output had no positive to train on. features: one array a seed,
     float32 (groups, records, dim): what the pre-trained, frozen lead-I encoder of each split gives for every
-    record, those that it was trained on included; empty for a method without pre-training.
+    record, those that it was trained on included; that of `scratch` is random; empty for a method without a
+    frozen encoder. Steps of the optimiser are means over the splits. labels_before_probe: which training labels
+    the encoder had met, itself or through the teacher.
     """
 
     name: str
     parameters: int
     logits: Mapping[Regime, tuple[NDArray[np.float32], ...]]
     features: tuple[NDArray[np.float32], ...]
+    pretraining_steps: int
+    finetuning_steps: int
+    labels_before_probe: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

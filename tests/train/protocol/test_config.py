@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from edge_mi.train.data.ptbxl import PtbXl
-from edge_mi.train.protocol.config import ProtocolConfig, load_config, parse_config
+from edge_mi.train.config import AlignConfig
+from edge_mi.train.data.ptbxl import LEADS, PtbXl
+from edge_mi.train.protocol.config import PretrainSection, ProtocolConfig, load_config, parse_config
 from edge_mi.train.protocol.methods import METHODS
 
 from edge_mi.errors import ConfigError
@@ -30,7 +31,7 @@ def test_one_key_of_a_section_leaves_the_others() -> None:
         ("sedes = [0]", "unknown key sedes"),
         ("[pretrain]\nfit.epoch = 2", "unknown key pretrain.fit.epoch"),
         ("seeds = 3", "seeds: expected an array, found 3"),
-        ('methods = ["selfmis", "clip"]', "method 'clip'; choose among scratch, selfmis"),
+        ('methods = ["selfmis", "clip"]', "method 'clip'; choose among scratch, scratch-long"),
         ('methods = ["selfmis", "selfmis"]', "methods names one twice"),
         ('network = "resnet"', "network 'resnet'; choose among patchnet-15k"),
         ('regimes = ["probe_5"]', "expected one of probe_1, probe_10, probe_100, finetune"),
@@ -52,6 +53,13 @@ def test_a_mistake_is_named_with_its_file(text: str, message: str, tmp_path: Pat
         load_config(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert message in str(caught.value)
+
+
+def test_alignment_beside_labels_has_the_settings_of_the_recipe_that_ships() -> None:
+    mine, ships = PretrainSection(), AlignConfig()
+    for name in ("projection", "scale", "bias", "weight", "task", "augment"):
+        assert getattr(mine, name) == getattr(ships, name), name
+    assert ships.leads == LEADS
 
 
 def test_a_file_that_is_not_there_is_named() -> None:

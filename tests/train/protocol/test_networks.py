@@ -5,13 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from edge_mi.train.losses.pairwise_sigmoid import PairwiseSigmoidLoss
 from edge_mi.train.patchnet import PatchNet
 from edge_mi.train.protocol.config import PretrainSection
 from edge_mi.train.protocol.decoder import Decoder
 from edge_mi.train.protocol.encoders import ENCODERS, PatchEncoder, count_parameters, make_encoder
 from edge_mi.train.protocol.finetune import drop_leads
 from edge_mi.train.protocol.generative import Generator
-from edge_mi.train.protocol.pretrain import MaskedReconstruction
+from edge_mi.train.protocol.heads import protocol_targets
+from edge_mi.train.protocol.pretrain import Alignment, AlignmentAndLabels, Labels, MaskedReconstruction
+from label_store import infarct_store
 
 from edge_mi.netspec import SIZES, NetSpec
 
@@ -88,6 +91,24 @@ def test_reconstruction_hides_half_and_counts_only_that() -> None:
     span = objective.decoder.span(output.shape[2])
     errors = (output - x[:, :, span])[hidden[:, :, span]]
     assert float(loss) == pytest.approx(float(errors.square().mean().detach()), rel=1e-5)
+
+
+def test_labels_and_pairs_are_learned_from_the_same_features_with_the_weight_of_the_pairs() -> None:
+    store, config = infarct_store(), PretrainSection(weight=0.5, dropout=0.0)
+    rows = np.arange(len(store))
+    encoder = make_encoder(NAME, 1, 0)
+    labels = Labels(encoder, protocol_targets(store, rows, config.task), rows, config)
+    aims = torch.randn(len(store), 6)
+    alignment = Alignment(encoder, aims, PairwiseSigmoidLoss(config.scale, config.bias), config)
+    both = AlignmentAndLabels(alignment, labels, config).eval()
+    x, batch = torch.randn(8, 1, 400), torch.arange(8)
+    assert float(both(x, batch)) == pytest.approx(
+        float(0.5 * alignment(x, batch) + labels(x, batch)), rel=1e-6
+    )
+    both(x, batch).backward()
+    parts = [encoder.stack, alignment.from_lead, alignment.from_record, labels.classifier.head]
+    for part in parts:
+        assert all(float(p.grad.abs().sum()) > 0 for name, p in part.named_parameters() if "weight" in name)
 
 
 def test_lead_masking_never_takes_lead_i() -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from edge_mi.train.protocol.probe import logistic_logits
+from edge_mi.train.align import standardise
+from edge_mi.train.protocol.outputs import Subset, output_labels
+from edge_mi.train.protocol.probe import FRACTIONS, ProbeRequest, logistic_logits, probe
+from label_store import infarct_store
 from scipy.optimize import minimize
 
 RIDGE = 0.7
@@ -45,6 +50,23 @@ def test_an_output_of_one_class_is_nan_and_does_not_touch_the_others(
     logits = logistic_logits(x, more, x, ridge=RIDGE)
     assert np.isnan(logits[:, [0, 3]]).all()
     assert logits[:, 1:3] == pytest.approx(logistic_logits(x, y, x, ridge=RIDGE), abs=1e-5)
+
+
+def test_features_are_standardised_on_all_training_records_however_few_have_labels() -> None:
+    store = infarct_store()
+    features = np.random.default_rng(1).normal(3.0, 5.0, (len(store), 4)).astype(np.float32)
+    regimes = ("probe_1", "probe_100")
+    request = ProbeRequest(
+        regimes=regimes, ridge=RIDGE, train_folds=(1, 2, 3, 4, 5, 6), predict_folds=(7, 8, 9), seed=0
+    )
+    found = probe(store, request, {"features": features}, Path())
+    train, held_out = store.rows_of(request.train_folds), store.rows_of(request.predict_folds)
+    given = standardise(features, train)
+    labels = output_labels(store)
+    for regime in regimes:
+        rows = Subset(folds=request.train_folds, fraction=FRACTIONS[regime], seed=0).rows(store)
+        expected = logistic_logits(given[rows], labels[rows], given[held_out], ridge=RIDGE)
+        np.testing.assert_array_equal(found[regime][held_out], expected)
 
 
 def test_two_records_that_can_be_told_apart_do_not_run_away() -> None:

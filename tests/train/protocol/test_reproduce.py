@@ -14,7 +14,10 @@ import pytest
 from edge_mi.train import parts
 from edge_mi.train.config import AugmentConfig, FitConfig, TaskConfig, TeacherConfig
 from edge_mi.train.data.ptbxl import LEADS
+from edge_mi.train.fit import total_steps
+from edge_mi.train.parts import RunFolder
 from edge_mi.train.protocol import finetune, generative, pretrain
+from edge_mi.train.protocol.bench import Bench
 from edge_mi.train.protocol.config import CurveSection, FinetuneSection, PretrainSection, ProtocolConfig
 from edge_mi.train.protocol.document import read_report
 from edge_mi.train.protocol.methods import METHODS
@@ -133,9 +136,9 @@ def test_every_method_answers_for_every_record_in_every_regime_that_it_has(resul
             assert np.isnan(np.delete(logits[0], [0, OUTPUTS.index("IMI")], axis=1)).all()
 
 
-def test_features_are_of_every_record_and_of_pretrained_encoders_only(result: ProtocolResult) -> None:
+def test_features_are_of_every_record_and_of_frozen_encoders_only(result: ProtocolResult) -> None:
     shapes = {name: [each.shape for each in method.features] for name, method in by_name(result).items()}
-    without = {"scratch", "response", "lead-masking", "age-sex"}
+    without = {"labels-every-lead-response", "response", "lead-masking", "age-sex"}
     assert {name for name, found in shapes.items() if not found} == without
     assert shapes["selfmis"] == [(2, 108, 28)]
     assert shapes["generative"] == [(2, 108, 8)]
@@ -187,10 +190,48 @@ def test_what_a_split_holds_out_decides_nothing_about_its_answers(
     assert np.array_equal(result.teacher[0][rest], other.teacher[0][rest])
 
 
-def test_every_method_takes_the_same_steps_on_the_same_records(whole: Whole, toy_store: Path) -> None:
+def test_a_stage_has_the_same_steps_on_the_same_records_for_all_that_have_it(
+    whole: Whole, toy_store: Path
+) -> None:
     rows = {len(WindowStore.open(toy_store).rows_of(group)) for group in GROUPS}
-    for stage, seed in (("pretrain", 503), ("generative", 903), ("finetune", 703)):
+    for stage, seed in (("pretrain", 503), ("generative", 903)):
         assert whole.taken[stage] == {(FIT, count, seed) for count in rows}
+    both = {(replace(FIT, steps=2 * total_steps(count, FIT)), count, 703) for count in rows}
+    assert whole.taken["finetune"] == {(FIT, count, 703) for count in rows} | both
+
+
+def test_the_steps_of_a_method_are_said_and_some_rivals_take_as_many(result: ProtocolResult) -> None:
+    steps = {name: (m.pretraining_steps, m.finetuning_steps) for name, m in by_name(result).items()}
+    assert steps["scratch"] == steps["response"] == (0, 4)
+    assert steps["selfmis"] == steps["scratch-long"] == steps["edge-mi"] == (4, 4)
+    assert steps["lead-masking"] == (0, 8)
+    assert (steps["generative"], steps["age-sex"]) == ((4, 0), (0, 0))
+
+
+def test_labels_are_met_where_pretraining_or_its_teacher_is_told_them(result: ProtocolResult) -> None:
+    told = {name: method.labels_before_probe for name, method in by_name(result).items()}
+    assert {name for name, labels in told.items() if labels == "none"} == {"scratch", "unaligned", "age-sex"}
+    assert told["selfmis"] == told["generative"] == "all, by teacher"
+    assert told["scratch-long"] == told["labels-every-lead"] == "all, itself"
+    assert told["edge-mi"] == "all, itself and by teacher"
+    assert told["response"] == told["lead-masking"] == "-"
+
+
+def test_a_part_of_the_patients_gets_exactly_the_steps_of_all_and_each_seed_draws_its_own(
+    toy_store: Path, tmp_path: Path
+) -> None:
+    bench = Bench(RunFolder(tmp_path, toy_store, workers=1), CONFIG)
+    store = bench.run.store
+    for g, (train, _) in enumerate(bench.splits):
+        steps = total_steps(len(store.rows_of(train)), FIT)
+        for fraction in (0.1, 0.3, 0.7, 1.0):
+            few = [part.request for part in bench._finetune_parts("scratch", (0, 1), fraction)][g::2]
+            drawn = [request.train.rows(store) for request in few]
+            assert [total_steps(len(rows), few[0].config.fit) for rows in drawn] == [steps, steps]
+            assert np.array_equal(*drawn) == (fraction == 1)
+            aims = [part.request for part in bench._aim_parts((0, 1), fraction)][g::2]
+            assert [aim.train for aim in aims] == [request.train for request in few]
+            assert {aim.seed for aim in aims} == {3}
 
 
 @pytest.mark.parametrize("stored", [1, 8, 11])
