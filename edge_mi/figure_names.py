@@ -17,6 +17,7 @@ QUESTIONS: Final = {
 }
 _FIGURES: Final = {
     "auroc": "AUROC",
+    "auroc_within_groups": "AUROC within the groups, mean",
     "auroc_age_alone": "AUROC of age alone",
     "auroc_difference": "difference of AUROC",
     "auroc_int8_minus_float": "AUROC of int8 minus float",

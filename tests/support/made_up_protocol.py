@@ -71,5 +71,7 @@ def made_up_result(
         seeds=tuple(range(seeds)),
         methods=tuple(methods),
         teacher=embedding,
+        teacher_without_i=embedding
+        + np.random.default_rng(1).normal(size=embedding.shape).astype(np.float32),
         teacher_logits=tuple(logits(2.0)[:, 0] for _ in range(seeds)),
     )

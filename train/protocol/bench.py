@@ -58,6 +58,9 @@ class Bench:
             seeds=seeds,
             methods=tuple(self._method(name) for name in names),
             teacher=np.stack([part["embedding"] for part in ceilings[: len(self.splits)]]),
+            teacher_without_i=np.stack(
+                [part["embedding_without_i"] for part in ceilings[: len(self.splits)]]
+            ),
             teacher_logits=self._pool([part["logits"] for part in ceilings]),
         )
 

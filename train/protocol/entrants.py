@@ -15,10 +15,16 @@ TEACHER: Final = "teacher"
 TWELVE_LEADS: Final = "12 leads"
 # methods that others are compared with, where they take part
 SCRATCH: Final = "scratch"
+SCRATCH_LONG: Final = "scratch-long"
 SELFMIS: Final = "selfmis"
 UNALIGNED: Final = "unaligned"
 LEAD_MASKING: Final = "lead-masking"
 AGE_SEX: Final = "age-sex"
+# what else a method is compared with: the same without alignment, without labels, without response distillation
+PAIRS: Final[dict[str, tuple[str, ...]]] = {
+    "selfmis-every-lead": ("labels-every-lead",),
+    "edge-mi": ("labels-every-lead-response", "labels-every-lead", "selfmis-every-lead"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 Features of the frozen lead-I encoders are judged alike, whether they were aligned or not: an encoder that was
 never aligned has no space in common with the teacher, so all of them go through the same ridge regression, fitted
-on the records that the encoder was trained on, judged on the held-out ones.
+on the records that the encoder was trained on, judged on the held-out ones. The floor is the random encoder of `scratch`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,16 @@ from numpy.typing import NDArray
 
 from edge_mi.store import WindowStore
 
-from .entrants import SELFMIS
+from .entrants import PAIRS, SELFMIS
 from .resamples import Drawn, Ends, Floats, Resamples, Weighted, weighted_mean
 from .result import ProtocolResult
 from .st_level import measure_st
 
 RIDGE: Final = 0.1  # times the number of records, on features and aims of mean 0 and deviation 1; never tuned
+RETRIEVAL: Final = "retrieval"
+# lead I is one of the teacher's own inputs: here it is hidden from the embedding that is looked for
+RETRIEVAL_WITHOUT_I: Final = "retrieval_without_lead_i"
+RETRIEVALS: Final = (RETRIEVAL, RETRIEVAL_WITHOUT_I)
 ST_LEAD_I: Final = "st_of_lead_i"
 ST_LEADS: Final = ("II", "V1", "V2", "V3", "V4", "V5", "V6")
 ALL_LEADS: Final = "mean"
@@ -34,7 +38,7 @@ _NO_LABELS: Final = np.empty(0, dtype=np.int64)
 class EvidenceFigure:
     """One figure of a frozen encoder, or of one `minus` another, as in `Figure`.
 
-    name: top_1, top_5, r2, correlation. about: `retrieval`, or the lead whose ST level is predicted. n: records.
+    name: top_1, top_5, r2, correlation. about: one of RETRIEVALS, or the lead whose ST level is predicted. n: records.
     candidates: how many embeddings each record is ranked among, one number a group, empty for ST levels.
     chance: what guessing gives, None for a difference.
     """
@@ -60,7 +64,8 @@ def gather_evidence(
     features = {method.name: method.features for method in result.methods if method.features}
     if not features:
         return []
-    found = _retrieval(result.teacher, features, splits, resamples)
+    found = _retrieval(RETRIEVAL, result.teacher, features, splits, resamples)
+    found += _retrieval(RETRIEVAL_WITHOUT_I, result.teacher_without_i, features, splits, resamples)
     leads = [lead for lead in ST_LEADS if lead in store.manifest.leads]
     if leads:
         levels = measure_st(store, np.arange(len(store))) if st_mv is None else st_mv
@@ -116,6 +121,7 @@ def correlation(labels: NDArray[np.int64], pairs: Floats, weights: Floats) -> Fl
 
 
 def _retrieval(
+    about: str,
     teacher: NDArray[np.float32],
     features: dict[str, tuple[NDArray[np.float32], ...]],
     splits: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
@@ -139,7 +145,7 @@ def _retrieval(
         chance = sum(min(k, size) for size in sizes) / len(rows)
         draw = _drawer(weighted_mean, rows, resamples)
         drawn = {name: draw(score) for name, score in scores.items()}
-        found += _with_differences(f"top_{k}", "retrieval", drawn, len(rows), sizes, chance, resamples)
+        found += _with_differences(f"top_{k}", about, drawn, len(rows), sizes, chance, resamples)
     return found
 
 
@@ -209,7 +215,7 @@ def _with_differences(
     chance: float,
     resamples: Resamples,
 ) -> list[EvidenceFigure]:
-    """A figure for each method; and `selfmis` minus each other one."""
+    """A figure for each method; `selfmis` minus each other one, and PAIRS."""
 
     def figure(method: str, minus: str | None, values: Drawn) -> EvidenceFigure:
         result = resamples.estimate(values)
@@ -231,6 +237,8 @@ def _with_differences(
     if SELFMIS in drawn:
         others = [method for method in drawn if method != SELFMIS]
         found += [figure(SELFMIS, other, drawn[SELFMIS] - drawn[other]) for other in others]
+    asked = [(first, second) for first, others in PAIRS.items() for second in others]
+    found += [figure(a, b, drawn[a] - drawn[b]) for a, b in asked if a in drawn and b in drawn]
     return found
 
 

@@ -13,12 +13,14 @@ from edge_mi.metrics import auprc_of_resamples, auroc_of_resamples, sensitivity_
 from edge_mi.store import WindowStore
 
 from ..evaluate import ALL, SPECIFICITY
+from ..splits import Folds
 from .comparisons import Comparison, comparisons, type_task
-from .entrants import AGE_SEX, SCRATCH, SELFMIS, Entrant
+from .entrants import AGE_SEX, PAIRS, SCRATCH, SCRATCH_LONG, SELFMIS, Entrant
 from .resamples import Drawn, Ends, Floats, Resamples, Weighted, mean_of
 from .result import TYPES
 
 AUROC: Final = "auroc"
+WITHIN_GROUPS: Final = "auroc_within_groups"
 PLAIN_MEAN: Final = "types_plain_mean"
 WEIGHTED_MEAN: Final = "types_weighted_mean"
 MEANS: Final = (PLAIN_MEAN, WEIGHTED_MEAN)
@@ -65,11 +67,12 @@ _STATISTICS: Final[dict[str, Weighted]] = {
 
 @dataclass(slots=True)
 class Judge:
-    """Figures of entrants on `rows` of a store, all on the same `resamples`."""
+    """Figures of entrants on `rows` of a store, all on the same `resamples`; `groups` are the folds held out in turn."""
 
     store: WindowStore
     rows: NDArray[np.int64]
     resamples: Resamples
+    groups: tuple[Folds, ...]
     asked: tuple[Comparison, ...] = field(init=False)
     _cache: dict[tuple[str, str, str, str, bytes], Drawn] = field(init=False, default_factory=dict)
 
@@ -81,18 +84,33 @@ class Judge:
         found = [self._figure(AUROC, asked, entrant, None) for asked in self.asked]
         everyone = next(asked for asked in self.asked if asked.task == ALL)
         found += [self._figure(name, everyone, entrant, None) for name in _STATISTICS if name != AUROC]
-        return [*found, *self._means(entrant, None)]
+        return [*found, self._within_groups(entrant, None), *self._means(entrant, None)]
 
     def differences(self, first: Entrant, second: Entrant) -> list[Figure]:
         """AUROC of `first` minus that of `second`, seed by seed, on the records that both answer for."""
         asked = [comparison for comparison in self.asked if comparison.task in COMPARED]
         found = [self._figure(AUROC, comparison, first, second) for comparison in asked]
-        return [*found, *self._means(first, second)]
+        return [*found, self._within_groups(first, second), *self._means(first, second)]
 
     def _figure(self, name: str, asked: Comparison, entrant: Entrant, minus: Entrant | None) -> Figure:
         common = _common(asked, entrant, minus)
         drawn = self._difference(name, common, entrant, minus) if common.ranks else None
         return self._document(entrant, minus, name, common, drawn)
+
+    def _within_groups(self, entrant: Entrant, minus: Entrant | None) -> Figure:
+        """AUROC of any MI in each group by itself, plain mean over the groups: no score meets another network's."""
+        everyone = next(asked for asked in self.asked if asked.task == ALL)
+        common = _common(everyone, entrant, minus)
+        known = np.zeros(len(self.store), dtype=bool)
+        drawn = []
+        for group in self.groups:
+            known[:] = False
+            known[self.store.rows_of(group)] = True
+            inside = common.among(known)
+            if inside.ranks:
+                drawn.append(self._difference(AUROC, inside, entrant, minus))
+        mean = mean_of(drawn, [1.0] * len(drawn)) if drawn else None
+        return self._document(entrant, minus, WITHIN_GROUPS, common, mean)
 
     def _means(self, entrant: Entrant, minus: Entrant | None) -> Iterator[Figure]:
         types = {asked.task: asked for asked in self.asked}
@@ -160,17 +178,25 @@ class Judge:
 def pairs(everybody: Sequence[Entrant]) -> Iterator[tuple[Entrant, Entrant]]:
     """Who is compared with whom inside one regime, each pair once.
 
-    Each one minus `scratch` and minus age and sex alone, `selfmis` minus each other one.
+    Each one minus `scratch`, minus `scratch-long` and minus age and sex alone, `selfmis` minus each other one, and PAIRS.
     """
     by_place = {(entrant.name, entrant.regime): entrant for entrant in everybody}
     for entrant in everybody:
-        bases = [by_place.get((name, entrant.regime)) for name in (SCRATCH, AGE_SEX)]
-        for base in bases:
-            if base is not None and entrant is not base and (entrant.name, base.name) != (AGE_SEX, SCRATCH):
+        floors = (SCRATCH, SCRATCH_LONG, AGE_SEX)
+        for name in floors:
+            base = by_place.get((name, entrant.regime))
+            # of two floors the first is the base, but for age and sex
+            if base is None or entrant is base or entrant.name == AGE_SEX:
+                continue
+            if (entrant.name, name) != (SCRATCH, SCRATCH_LONG):
                 yield entrant, base
         first = by_place.get((SELFMIS, entrant.regime))
-        if first is not None and entrant.name not in (SELFMIS, SCRATCH, AGE_SEX):
+        if first is not None and entrant.name not in (SELFMIS, *floors):
             yield first, entrant
+        for name in PAIRS.get(entrant.name, ()):
+            other = by_place.get((name, entrant.regime))
+            if other is not None:
+                yield entrant, other
 
 
 def _common(asked: Comparison, entrant: Entrant, minus: Entrant | None) -> Comparison:

@@ -30,7 +30,8 @@ CAVEATS: Final = (
     "Labels: the 12-lead teacher is supervised. A method that listens to it has met every training label through it, "
     "also where its probe is given 1 % of them; the column `labels before probe` says who has",
     "Steps: a method without pre-training takes fewer steps of the optimiser than one with it (column `steps`); "
-    "`scratch-long` and `lead-masking` take as many",
+    "`scratch-long` and `lead-masking` take as many, the latter all in the batches of fine-tuning; what a teacher took is "
+    "not counted",
 )
 Kind: TypeAlias = Literal["network", "generative", "age-sex"]
 

@@ -270,7 +270,7 @@ def _forest_rows(report: Report) -> list[tuple[str, str]]:
     found = [
         (f.method, f.minus)
         for f in report.differences
-        if f.minus is not None and f.value is not None and f.task == ALL
+        if f.minus is not None and f.value is not None and (f.name, f.task) == (AUROC, ALL)
     ]
     unique = [pair for pair in dict.fromkeys(found) if pair[1] != AGE_SEX]
     return sorted(unique, key=lambda pair: pair[1] != SCRATCH)
@@ -296,7 +296,7 @@ def _differences(report: Report) -> Any:
     for regime, axes in zip(regimes, grid[0], strict=True):
         axes.axvline(0.0, color=_INK, linewidth=0.8)
         for row, (first, second) in enumerate(rows):
-            found = _find(report.differences, method=first, minus=second, regime=regime, task=ALL)
+            found = _find(report.differences, method=first, minus=second, regime=regime, name=AUROC, task=ALL)
             if found is None or found.value is None:
                 continue
             colour = _COLOURS[0] if second == SCRATCH else _COLOURS[1]

@@ -20,16 +20,19 @@ from .curve import CurvePoint
 from .entrants import TWELVE_LEADS, entrants
 from .evidence import RIDGE, EvidenceFigure, gather_evidence
 from .figures import Figure, Judge, pairs
+from .methods import CAVEATS
 from .probabilities import CHOICE_RULE, Probabilities, judge_probabilities
 from .resamples import Floats, Resamples
 from .result import ProtocolResult
 from .roc import RocCurve, roc_curve
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 PROTOCOL: Final = (
     "every group of folds is predicted by networks that saw neither it nor its patients, and the logits of the groups "
     "are pooled; value: mean over seeds; interval: 95 % over patients, drawn with all their records, the networks "
-    "fixed; interval_with_seeds: the same draws with the seeds drawn too; all methods share the draws, so that "
+    "fixed; interval_with_seeds: the same draws with the seeds drawn too, their part "
+    "widened by the root of n / (n - 1) for n seeds; within the groups: AUROC in each group by itself, plain "
+    "mean; all methods share the draws, so that "
     "differences are paired; probabilities, thresholds and regressions of a group come from the other groups; "
     f"greyed: fewer than {FEWEST_POSITIVES} positives, never ranked; plain mean of types: over those that are not "
     "greyed; weighted mean: over all, by their positives; regression of embeddings and ST levels: ridge of "
@@ -39,11 +42,14 @@ PROTOCOL: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodLine:
-    """A method by name; `parameters` of what runs on the device, `description` empty where there is none."""
+    """A method by name, as in `MethodResult`; `description` empty where there is none."""
 
     name: str
     parameters: int
     description: str
+    pretraining_steps: int
+    finetuning_steps: int
+    labels_before_probe: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +70,7 @@ class RanOn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The document. `figures` of methods, `differences` between them, the rest by their names."""
+    """The document. `figures` of methods, `differences` between them, `caveats` beside both, the rest by their names."""
 
     schema: int
     ran_on: RanOn
@@ -72,6 +78,7 @@ class Report:
     seeds: tuple[int, ...]
     resamples: int
     methods: tuple[MethodLine, ...]
+    caveats: tuple[str, ...]
     figures: tuple[Figure, ...]
     differences: tuple[Figure, ...]
     choice_rule: str
@@ -79,6 +86,7 @@ class Report:
     evidence: tuple[EvidenceFigure, ...]
     roc: tuple[RocCurve, ...]
     curve: tuple[CurvePoint, ...]
+    curve_differences: tuple[CurvePoint, ...]
     configuration: str
     command: str
     commit: str
@@ -108,7 +116,7 @@ def make_report(
     _check(result, store)
     rows = store.rows_of(fold for group in result.groups for fold in group)
     draws = Resamples(store.patients, len(result.seeds), resamples=resamples)
-    judge = Judge(store, rows, draws)
+    judge = Judge(store, rows, draws, result.groups)
     everybody = entrants(result)
     compared = list(pairs(everybody))
     main = [entrant for entrant in everybody if entrant.regime in ("finetune", TWELVE_LEADS)]
@@ -137,16 +145,25 @@ def make_report(
         seeds=result.seeds,
         resamples=resamples,
         methods=tuple(
-            MethodLine(name=m.name, parameters=m.parameters, description=told.get(m.name, ""))
+            MethodLine(
+                name=m.name,
+                parameters=m.parameters,
+                description=told.get(m.name, ""),
+                pretraining_steps=m.pretraining_steps,
+                finetuning_steps=m.finetuning_steps,
+                labels_before_probe=m.labels_before_probe,
+            )
             for m in result.methods
         ),
+        caveats=CAVEATS,
         figures=tuple(figures),
         differences=tuple(differences),
         choice_rule=CHOICE_RULE,
         probabilities=tuple(each for each in probabilities if each is not None),
         evidence=tuple(evidence),
         roc=tuple(each for each in curves if each is not None),
-        curve=tuple(curve),
+        curve=tuple(point for point in curve if point.minus is None),
+        curve_differences=tuple(point for point in curve if point.minus is not None),
         configuration=config_text,
         command=command,
         commit=commit(),

@@ -2,7 +2,8 @@
 
 Two intervals of 95 % are made of one set of draws. The first draws patients with replacement, with all their
 records, and keeps the networks: it holds for these networks. The second also draws the seeds with replacement:
-it holds for the method.
+it holds for the method. Means of n drawn seeds vary by (n - 1) / n of what the mean of n new seeds would, so their
+distance from the mean over all seeds is multiplied by sqrt(n / (n - 1)).
 """
 
 from __future__ import annotations
@@ -93,16 +94,25 @@ class Resamples:
             blocks.append([statistic(labels, score, weights) for score in scores])
         return Drawn(each, np.concatenate(blocks, axis=1) if blocks else np.empty((len(scores), 0)))
 
+    def with_seeds(self, figure: Drawn) -> Floats | None:
+        """The figure in every draw of patients and seeds, (resamples,); None for one seed or another number of them."""
+        count = len(figure.each)
+        if count == 1 or count != self.seed_shares.shape[1]:
+            return None
+        middle = figure.drawn.mean(axis=0)
+        chosen: Floats = (figure.drawn.T * self.seed_shares).sum(axis=1)
+        return np.asarray(middle + np.sqrt(count / (count - 1)) * (chosen - middle))
+
     def estimate(self, figure: Drawn) -> Estimate:
         """Mean over seeds with both intervals."""
         count = len(figure.each)
-        shares = self.seed_shares if count == self.seed_shares.shape[1] and count > 1 else None
+        drawn = self.with_seeds(figure)
         return Estimate(
             value=float(figure.each.mean()),
             sd=float(figure.each.std(ddof=1)) if count > 1 else None,
             each=tuple(map(float, figure.each)),
             interval=ends(figure.drawn.mean(axis=0)),
-            with_seeds=None if shares is None else ends((figure.drawn.T * shares).sum(axis=1)),
+            with_seeds=None if drawn is None else ends(drawn),
         )
 
 

@@ -44,11 +44,13 @@ class ProtocolResult:
     """Everything a table is made of.
 
     groups: the held-out folds of each split. teacher: float32 (groups, records, dim), the 12-lead embedding
-    of every record by the teacher of each split. method -> result in the order of the configuration.
+    of every record by the teacher of each split; teacher_without_i: the same with lead I at 0 mV. method -> result in
+    the order of the configuration.
     """
 
     groups: tuple[tuple[int, ...], ...]
     seeds: tuple[int, ...]
     methods: tuple[MethodResult, ...]
     teacher: NDArray[np.float32]
+    teacher_without_i: NDArray[np.float32]
     teacher_logits: tuple[NDArray[np.float32], ...]

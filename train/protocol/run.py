@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_mi.errors import ConfigError, StoreError
+from edge_mi.metrics import RESAMPLES
 from edge_mi.signal_design import SignalDesign
 from edge_mi.store import WindowStore
 
-from ..bootstrap import RESAMPLES
 from ..parts import WORKERS, RunFolder
 from ..splits import split_by_folds, without
 from .bench import Bench

@@ -12,9 +12,9 @@ from edge_mi.notice import NOTICE
 from ..evaluate import ALL
 from .comparisons import type_task
 from .entrants import SCRATCH
-from .evidence import EvidenceFigure
-from .figures import AUROC, MEANS, PLAIN_MEAN, WEIGHTED_MEAN, Figure
-from .report import Report
+from .evidence import RETRIEVAL, RETRIEVAL_WITHOUT_I, RETRIEVALS, EvidenceFigure
+from .figures import AUROC, MEANS, PLAIN_MEAN, WEIGHTED_MEAN, WITHIN_GROUPS, Figure
+from .report import MethodLine, Report
 from .resamples import Ends
 from .result import TYPES
 
@@ -32,6 +32,14 @@ _REGIMES: Final = {
     "probe_10": "probe, 10 % of labels",
     "probe_100": "probe, all labels",
     "finetune": "fine-tuned",
+}
+
+_RETRIEVALS: Final = {
+    RETRIEVAL: "Retrieval",
+    RETRIEVAL_WITHOUT_I: (
+        "The same with lead I hidden from the teacher (III, aVR, aVL and aVF are sums of I and II, so lead I is not gone "
+        "from what it sees)"
+    ),
 }
 
 Place = tuple[str, str]
@@ -60,16 +68,24 @@ def table_text(report: Report) -> str:
     def find(place: Place, name: str, task: str) -> Figure | None:
         return figures.get((*place, name, task))
 
+    caveats = [line for caveat in report.caveats for line in ("", f"*{caveat}.*")]
     parts = [
         [ran_on_line(report), "", f"> {NOTICE}"],
-        ["## Methods", "", *_methods(report, places, find), "", *_descriptions(report)],
-        ["## Nine types", "", f"AUROC; {report.ran_on.type_rule}.", "", *_types(report, places, find)],
-        ["## Age, age of the infarction, precision", "", *_bands(places, find)],
-        ["## Differences of AUROC", "", *_differences(report)],
-        ["## Probabilities of any MI", "", *_probabilities(report)],
-        ["## Operating points", "", *_points(report)],
-        ["## What the single lead knows of the others", "", *_evidence(report.evidence)],
-        ["## Learning curve", "", *_curve(report)] if report.curve else [],
+        ["## Methods", "", *_methods(report, places, find), *caveats, "", *_descriptions(report)],
+        [
+            "## Nine types",
+            "",
+            f"AUROC; {report.ran_on.type_rule}.",
+            "",
+            *_types(report, places, find),
+            *caveats,
+        ],
+        ["## Age, age of the infarction, precision", "", *_bands(places, find), *caveats],
+        ["## Differences of AUROC", "", *_differences(report), *caveats],
+        ["## Probabilities of any MI", "", *_probabilities(report), *caveats],
+        ["## Operating points", "", *_points(report), *caveats],
+        ["## What the single lead knows of the others", "", *_evidence(report.evidence), *caveats],
+        ["## Learning curve", "", *_curve(report), *caveats] if report.curve else [],
         ["## How to read this", "", *_how(report), "", f"> {NOTICE}"],
     ]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
@@ -81,6 +97,14 @@ def cell(figure: Figure | EvidenceFigure | None, *, signed: bool = False) -> str
         return NONE
     text = _number(figure.value, figure.interval, signed=signed)
     return f"*({text})*" if isinstance(figure, Figure) and figure.greyed else text
+
+
+def _both(figure: Figure | EvidenceFigure | None) -> str:
+    """A difference with its interval, and in brackets the one that the seeds are drawn for too."""
+    text = cell(figure, signed=True)
+    if figure is None or figure.interval_with_seeds is None:
+        return text
+    return f"{text} ({_ends(figure.interval_with_seeds)})"
 
 
 def _number(value: float, interval: Ends | None, *, signed: bool = False) -> str:
@@ -98,8 +122,12 @@ Find = Callable[[Place, str, str], Figure | None]
 
 
 def _methods(report: Report, places: Sequence[Place], find: Find) -> list[str]:
-    parameters = {method.name: f"{method.parameters:,}" for method in report.methods}
-    to_scratch = {(d.method, d.regime): d for d in report.differences if d.minus == SCRATCH and d.task == ALL}
+    lines = {method.name: method for method in report.methods}
+    to_scratch = {
+        (d.method, d.regime): d
+        for d in report.differences
+        if (d.minus, d.name, d.task) == (SCRATCH, AUROC, ALL)
+    }
     rows = []
     for place in places:
         plain = find(place, AUROC, PLAIN_MEAN)
@@ -109,18 +137,28 @@ def _methods(report: Report, places: Sequence[Place], find: Find) -> list[str]:
         rows.append(
             [
                 place[0],
-                parameters.get(place[0], NONE),
-                regime_name(place[1]),
-                *(cell(find(place, AUROC, task)) for task in (ALL, *_HARD)),
+                *_budget(lines.get(place[0]), place[1]),
+                cell(find(place, AUROC, ALL)),
+                cell(find(place, WITHIN_GROUPS, ALL)),
+                *(cell(find(place, AUROC, task)) for task in _HARD),
                 cell(plain) + ranked,
                 cell(find(place, AUROC, WEIGHTED_MEAN)),
-                cell(to_scratch.get(place), signed=True),
+                _both(to_scratch.get(place)),
             ]
         )
     any_mi = next(f for f in report.figures if f.task == ALL)
-    header = ["method", "parameters", "regime", f"any MI ({any_mi.n_positive} of {any_mi.n})", "against NORM"]
+    header = ["method", "parameters", "regime", "steps", "labels before probe"]
+    header += [f"any MI ({any_mi.n_positive} of {any_mi.n})", "any MI, within groups", "against NORM"]
     header += ["against other abnormal", "types, plain mean", "types, weighted mean", "any MI minus scratch"]
     return table(header, rows)
+
+
+def _budget(line: MethodLine | None, regime: str) -> list[str]:
+    """Parameters, regime, the steps that a network took until it was asked, and the labels before a probe."""
+    if line is None:
+        return [NONE, regime_name(regime), NONE, NONE]
+    steps = line.pretraining_steps + (line.finetuning_steps if regime == "finetune" else 0)
+    return [f"{line.parameters:,}", regime_name(regime), f"{steps:,}", line.labels_before_probe]
 
 
 def _descriptions(report: Report) -> list[str]:
@@ -166,7 +204,8 @@ def _bands(places: Sequence[Place], find: Find) -> list[str]:
 def _differences(report: Report) -> list[str]:
     by_pair: dict[tuple[str, str, str], dict[str, Figure]] = {}
     for each in report.differences:
-        by_pair.setdefault((each.method, each.minus or "", each.regime), {})[each.task] = each
+        key = WITHIN_GROUPS if each.name == WITHIN_GROUPS else each.task
+        by_pair.setdefault((each.method, each.minus or "", each.regime), {})[key] = each
     if not by_pair:
         return ["No two methods of one regime to compare."]
     rows = []
@@ -179,11 +218,13 @@ def _differences(report: Report) -> list[str]:
                 cell(main, signed=True),
                 NONE if main is None else _ends(main.interval_with_seeds),
                 NONE if main is None else ", ".join(f"{value + 0.0:+.4f}" for value in main.each),
-                *(cell(found.get(task), signed=True) for task in (*_HARD, *MEANS)),
+                *(_both(found.get(task)) for task in (WITHIN_GROUPS, *_HARD, *MEANS)),
             ]
         )
-    header = ["", "regime", "any MI", "with seeds drawn too", "seed by seed", "against NORM"]
-    return table([*header, "against other abnormal", "types, plain mean", "types, weighted mean"], rows)
+    header = ["", "regime", "any MI", "with seeds drawn too", "seed by seed", "any MI, within groups"]
+    return table(
+        [*header, "against NORM", "against other abnormal", "types, plain mean", "types, weighted mean"], rows
+    )
 
 
 def _probabilities(report: Report) -> list[str]:
@@ -235,17 +276,20 @@ def _evidence(evidence: Iterable[EvidenceFigure]) -> list[str]:
     found = list(evidence)
     if not found:
         return ["No method left the features of a frozen encoder."]
-    retrieval = [each for each in found if each.about == "retrieval"]
-    levels = [each for each in found if each.about != "retrieval"]
-    lines = []
-    if retrieval:
+    levels = [each for each in found if each.about not in RETRIEVALS]
+    lines: list[str] = []
+    for about in RETRIEVALS:
+        retrieval = [each for each in found if each.about == about]
+        if not retrieval:
+            continue
         first = retrieval[0]
         sizes = ", ".join(map(str, first.candidates))
         lines += [
-            f"Retrieval: which of N 12-lead embeddings (N = {sizes} in the held-out groups) belongs to this lead I; "
-            f"{first.n} records, two records of one patient count as different.",
+            *([""] if lines else []),
+            f"{_RETRIEVALS[about]}: which of N 12-lead embeddings (N = {sizes} in the held-out groups) belongs to this lead "
+            f"I; {first.n} records, two records of one patient count as different.",
             "",
-            *_evidence_table(retrieval, [("top_1", "retrieval"), ("top_5", "retrieval")], chance=True),
+            *_evidence_table(retrieval, [("top_1", about), ("top_5", about)], chance=True),
         ]
     if levels:
         leads = list(dict.fromkeys(each.about for each in levels))
@@ -266,15 +310,19 @@ def _evidence_table(
     rows = [
         [
             method if minus is None else f"{method} minus {minus}",
-            *(cell(by_place.get((method, minus, *column)), signed=minus is not None) for column in columns),
+            *(_compared(by_place.get((method, minus, *column))) for column in columns),
         ]
         for method, minus in dict.fromkeys((each.method, each.minus) for each in found)
     ]
     if chance:
         guessed = [next(e.chance for e in found if (e.name, e.about) == column) for column in columns]
         rows.append(["chance", *(NONE if value is None else f"{value:.4f}" for value in guessed)])
-    names = [name.replace("_", " ") if about == "retrieval" else about for name, about in columns]
+    names = [name.replace("_", " ") if about in RETRIEVALS else about for name, about in columns]
     return table(["", *names], rows)
+
+
+def _compared(figure: EvidenceFigure | None) -> str:
+    return cell(figure) if figure is None or figure.minus is None else _both(figure)
 
 
 def _curve(report: Report) -> list[str]:
@@ -288,7 +336,21 @@ def _curve(report: Report) -> list[str]:
         ]
         for point in report.curve
     ]
-    return table(["method", "records", "patients", "any MI", "seed by seed"], rows)
+    lines = table(["method", "records", "patients", "any MI", "seed by seed"], rows)
+    if not report.curve_differences:
+        return lines
+    differences = [
+        [
+            f"{point.method} minus {point.minus}",
+            f"{point.records:.0f}",
+            _number(point.value, point.interval, signed=True),
+            _ends(point.interval_with_seeds),
+            ", ".join(f"{value + 0.0:+.4f}" for value in point.each),
+        ]
+        for point in report.curve_differences
+    ]
+    header = ["", "records", "any MI", "with seeds drawn too", "seed by seed"]
+    return [*lines, "", "Paired, on the draws of the tables above:", "", *table(header, differences)]
 
 
 def _how(report: Report) -> list[str]:

@@ -52,7 +52,8 @@ def train_ceiling(
     """Train one teacher.
 
     Returns `logits` float32 (records, OUTPUTS), NaN outside predict_folds, `embedding` float32
-    (records, embedding) of every record, the held-out ones included, and `state.<tensor>`, its weights.
+    (records, embedding) of every record, the held-out ones included, `embedding_without_i`, the same of records whose
+    lead I is 0 mV throughout, and `state.<tensor>`, its weights.
     """
     del inputs
     rows, held_out = request.train.rows(store), store.rows_of(request.predict_folds)
@@ -60,10 +61,18 @@ def train_ceiling(
     targets = protocol_targets(store, rows, request.config.task)
     net = fit_teacher(request.config, signals, targets, rows, request.seed, snapshot)
     embedding, logits = judge(net, targets, signals.records_mv, len(store))
+    without, _ = judge(net, targets, lambda batch: without_lead_i(signals.records_mv(batch)), len(store))
     kept = np.full((len(store), len(OUTPUTS)), np.nan, dtype=np.float32)
     kept[held_out] = logits[held_out]
     state = {f"{STATE}{name}": value.numpy() for name, value in net.state_dict().items()}
-    return {"logits": kept, "embedding": embedding, **state}
+    return {"logits": kept, "embedding": embedding, "embedding_without_i": without, **state}
+
+
+def without_lead_i(records_mv: Tensor) -> Tensor:
+    """Twelve leads (batch, 12, samples) with lead I at 0 mV; III, aVR, aVL and aVF still hold its share of them."""
+    hidden = records_mv.clone()
+    hidden[:, LEADS.index("I")] = 0
+    return hidden
 
 
 def load_teacher(config: TeacherConfig, targets: Targets, inputs: Mapping[str, NDArray[Any]]) -> TeacherNet:

@@ -6,7 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from edge_mi.train.protocol.evidence import (
+    RETRIEVAL_WITHOUT_I,
+    RETRIEVALS,
     EvidenceFigure,
     correlation,
     gather_evidence,
@@ -16,6 +19,7 @@ from edge_mi.train.protocol.evidence import (
 )
 from edge_mi.train.protocol.resamples import Resamples
 from edge_mi.train.protocol.result import ProtocolResult
+from edge_mi.train.protocol.teachers import without_lead_i
 from edge_mi.train.splits import CROSS_VALIDATION_GROUPS
 from label_store import infarct_store
 from made_up_protocol import made_up_result
@@ -116,6 +120,28 @@ def test_what_shows_the_embedding_is_told_from_what_does_not(found: Found) -> No
     assert difference.each == pytest.approx(np.subtract(aligned.each, unaligned.each))
 
 
+def test_the_second_retrieval_is_of_the_embedding_without_lead_i() -> None:
+    shown = evidence(replace(RESULT, teacher_without_i=RESULT.teacher))
+    for name in ("top_1", "top_5"):
+        same = [shown["selfmis", None, name, about] for about in RETRIEVALS]
+        assert same[0].each == same[1].each
+    noise = evidence(
+        replace(RESULT, teacher_without_i=RNG.normal(size=RESULT.teacher.shape).astype(np.float32))
+    )
+    lost = noise["selfmis", None, "top_5", RETRIEVAL_WITHOUT_I]
+    assert lost.interval is not None
+    assert lost.interval[0] <= lost.chance + 0.02
+    assert lost.value < shown["selfmis", None, "top_5", RETRIEVAL_WITHOUT_I].value / 2
+
+
+def test_hiding_lead_i_takes_it_and_nothing_else() -> None:
+    records = torch.randn(3, 12, 50)
+    hidden = without_lead_i(records)
+    assert not hidden[:, 0].any()
+    assert torch.equal(hidden[:, 1:], records[:, 1:])
+    assert records[:, 0].any()
+
+
 def test_a_method_without_features_is_not_asked(found: Found) -> None:
     assert "scratch" not in {method for method, *_ in found}
 
@@ -150,7 +176,7 @@ def test_records_without_a_level_are_left_out() -> None:
 
 def test_without_levels_there_is_retrieval_alone() -> None:
     shown = evidence(RESULT, np.full_like(ST_MV, np.nan))
-    assert {about for *_, about in shown} == {"retrieval"}
+    assert {about for *_, about in shown} == set(RETRIEVALS)
 
 
 def test_without_features_there_is_no_evidence() -> None:

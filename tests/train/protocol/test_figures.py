@@ -25,7 +25,7 @@ EVERYBODY = {entrant.name: entrant for entrant in entrants(RESULT)}
 
 @pytest.fixture(scope="module")
 def judge() -> Judge:
-    return Judge(STORE, ROWS, Resamples(STORE.patients, 3, resamples=100))
+    return Judge(STORE, ROWS, Resamples(STORE.patients, 3, resamples=100), RESULT.groups)
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +150,43 @@ def test_everybody_is_compared_with_scratch_and_age_and_selfmis_with_everybody()
         ("selfmis", "scratch"),
     ]
     assert all(a.regime == b.regime for a, b in pairs(entrants(result)))
+
+
+def test_alignment_is_isolated_by_pairs_that_share_the_rest() -> None:
+    names = (
+        "scratch", "scratch-long", "selfmis", "selfmis-every-lead", "labels-every-lead", "labels-every-lead-response",
+        "edge-mi", "age-sex",
+    )  # fmt: skip
+    result = made_up_result(STORE, dict.fromkeys(names, 1.0), seeds=1, regimes=("finetune",))
+    found = [(a.name, b.name) for a, b in pairs(entrants(result))]
+    assert len(set(found)) == len(found)
+    assert not {(b, a) for a, b in found} & set(found)
+    ours = {b for a, b in found if a == "edge-mi"}
+    assert ours == set(names) - {"edge-mi", "selfmis"}
+    assert ("selfmis", "edge-mi") in found
+    assert ("selfmis-every-lead", "labels-every-lead") in found
+    assert {a for a, b in found if b == "scratch-long"} == set(names) - {"scratch", "scratch-long", "age-sex"}
+
+
+def test_within_groups_a_shift_of_one_network_does_not_count(judge: Judge) -> None:
+    plain = EVERYBODY["selfmis"]
+    shifted = plain.scores.copy()
+    shifted[:, STORE.rows_of(RESULT.groups[0])] += 3.0
+    found = {
+        f.name: f
+        for f in judge.figures(replace(plain, name="shifted", scores=shifted))
+        if f.task == "mi_vs_all"
+    }
+    groups = [STORE.rows_of(group) for group in RESULT.groups]
+    expected = [
+        np.mean([auroc(STORE.labels[rows], score[rows, 0]) for rows in groups]) for score in plain.scores
+    ]
+    within = found["auroc_within_groups"]
+    assert within.each == pytest.approx(expected)
+    assert within.interval is not None
+    assert found["auroc"].value < within.value - 0.02
+    same = {f.name: f for f in judge.differences(replace(plain, name="moved", scores=shifted), plain)}
+    assert same["auroc_within_groups"].value == pytest.approx(0.0)
 
 
 def test_a_type_counts_only_where_the_label_rule_counts_an_infarction() -> None:

@@ -12,6 +12,8 @@ import pytest
 from edge_mi.train.data.ptbxl import read_table
 from edge_mi.train.protocol.curve import CurvePoint
 from edge_mi.train.protocol.document import FILES, read_report, write_report
+from edge_mi.train.protocol.figures import WITHIN_GROUPS
+from edge_mi.train.protocol.methods import CAVEATS
 from edge_mi.train.protocol.plots import main_methods, plot, plots
 from edge_mi.train.protocol.report import Report, make_report
 from edge_mi.train.protocol.table import table_text
@@ -30,21 +32,24 @@ RESULT = made_up_result(STORE, STRENGTHS, seeds=2, regimes=("probe_1", "finetune
 COMMAND = "edge-mi train reproduce toy.toml"
 
 
-def point(method: str, records: float) -> CurvePoint:
+def point(method: str, records: float, minus: str | None = None) -> CurvePoint:
     return CurvePoint(
         method=method,
+        minus=minus,
         fraction=records / 180,
         records=records,
         patients=records / 2,
         value=0.6 + records / 1000,
         each=(0.6 + records / 1000,),
         interval=(0.6, 0.8),
+        interval_with_seeds=(0.5, 0.9),
         n=270,
         n_positive=102,
     )
 
 
 CURVE = [point(name, n) for name in ("scratch", "selfmis", "infonce") for n in (45.0, 90.0, 180.0)]
+CURVE += [point("selfmis", n, "scratch") for n in (45.0, 90.0, 180.0)]
 
 
 @pytest.fixture(scope="module")
@@ -97,16 +102,44 @@ def test_the_notice_stands_above_and_below(lines: list[str]) -> None:
 def test_a_row_says_method_parameters_regime_and_figures(lines: list[str], report: Report) -> None:
     cells = row(lines, "Methods", "selfmis", "66,978", "fine-tuned")
     any_mi = next(f for f in report.figures if (f.method, f.regime) == ("selfmis", "finetune"))
-    assert cells[3].startswith(f"{any_mi.value:.3f} [")
-    assert cells[6].endswith("(2 of 9 types)")
-    assert cells[8].startswith("+0.")
-    assert row(lines, "Methods", "scratch", "66,977", "fine-tuned")[8] == "-"
+    assert cells[3:5] == ["80", "all, by teacher"]
+    assert cells[5].startswith(f"{any_mi.value:.3f} [")
+    within = next(
+        f for f in report.figures if (f.method, f.regime, f.name) == ("selfmis", "finetune", WITHIN_GROUPS)
+    )
+    assert cells[6].startswith(f"{within.value:.3f} [")
+    assert cells[9].endswith("(2 of 9 types)")
+    assert cells[11].startswith("+0.")
+    assert row(lines, "Methods", "scratch", "66,977", "fine-tuned")[11] == "-"
+
+
+def test_a_probe_has_the_steps_of_pretraining_alone(lines: list[str]) -> None:
+    assert row(lines, "Methods", "selfmis", "66,978", "probe, 1 % of labels")[3] == "30"
+    assert row(lines, "Methods", "scratch", "66,977", "probe, 1 % of labels")[3:5] == ["0", "none"]
+
+
+def test_the_caveats_stand_under_every_table(lines: list[str]) -> None:
+    sections = [line for line in lines if line.startswith("## ")]
+    for caveat in CAVEATS:
+        assert lines.count(f"*{caveat}.*") == len(sections) - 1  # the last one has no table
+
+
+def test_differences_of_the_curve_have_their_interval_and_that_with_seeds(lines: list[str]) -> None:
+    cells = row(lines, "Learning curve", "selfmis minus scratch", "45")
+    assert cells[3:5] == ["[+0.5000, +0.9000]", "+0.6450"]
+    assert cells[2] == "+0.6450 [+0.6000, +0.8000]"
+
+
+def test_the_second_retrieval_hides_lead_i(lines: list[str]) -> None:
+    start = next(i for i, line in enumerate(lines) if line.startswith("The same with lead I hidden"))
+    assert "III, aVR, aVL and aVF are sums of I and II" in lines[start]
+    assert next(line for line in lines[start:] if line.startswith("| selfmis minus infonce")).count("([") == 2
 
 
 def test_the_teacher_is_the_ceiling_without_types_of_its_own(lines: list[str]) -> None:
     cells = row(lines, "Methods", "teacher", "-", "12 leads")
-    assert cells[3].startswith("0.")
-    assert cells[6:] == ["-", "-", "-"]
+    assert cells[5].startswith("0.")
+    assert cells[9:] == ["-", "-", "-"]
 
 
 def test_greyed_types_stand_in_brackets_and_missing_ones_have_a_dash(lines: list[str]) -> None:
@@ -126,6 +159,7 @@ def test_differences_stand_with_both_intervals_and_every_seed(lines: list[str]) 
     cells = row(lines, "Differences of AUROC", "selfmis minus infonce", "fine-tuned")
     assert cells[2].count("[") == cells[3].count("[") == 1
     assert cells[4].count(",") == 1
+    assert [cell.count("([") for cell in cells[5:8]] == [1, 1, 1]
 
 
 def test_methods_are_described_where_somebody_describes_them(lines: list[str]) -> None:

@@ -20,7 +20,10 @@ from edge_mi.train.protocol import finetune, generative, pretrain
 from edge_mi.train.protocol.bench import Bench
 from edge_mi.train.protocol.config import CurveSection, FinetuneSection, PretrainSection, ProtocolConfig
 from edge_mi.train.protocol.document import read_report
+from edge_mi.train.protocol.entrants import entrants
+from edge_mi.train.protocol.figures import Judge
 from edge_mi.train.protocol.methods import METHODS
+from edge_mi.train.protocol.resamples import Resamples
 from edge_mi.train.protocol.result import OUTPUTS, REGIMES, MethodResult, ProtocolResult
 from edge_mi.train.protocol.run import Reproduction, reproduce
 
@@ -143,7 +146,9 @@ def test_features_are_of_every_record_and_of_frozen_encoders_only(result: Protoc
     assert shapes["selfmis"] == [(2, 108, 28)]
     assert shapes["generative"] == [(2, 108, 8)]
     assert result.teacher.shape == (2, 108, 8)
-    assert np.isfinite(result.teacher).all()
+    assert result.teacher_without_i.shape == result.teacher.shape
+    assert np.isfinite([result.teacher, result.teacher_without_i]).all()
+    assert not np.array_equal(result.teacher, result.teacher_without_i)
 
 
 def test_a_network_is_as_large_as_its_weights(result: ProtocolResult) -> None:
@@ -261,12 +266,24 @@ def test_the_curve_ends_where_the_table_stands(toy_store: Path, design: SignalDe
     curve = CurveSection(fractions=(1.0, 0.5), methods=("scratch", "selfmis"), seeds=(3,))
     config = replace(CONFIG, methods=("scratch", "selfmis"), regimes=("finetune",), curve=curve)
     done = run(toy_store, tmp_path, config, design)
-    points = {(point.method, point.fraction): point for point in done.curve}
+    points = {(point.method, point.fraction): point for point in done.curve if point.minus is None}
     assert list(points) == [("scratch", 0.5), ("selfmis", 0.5), ("scratch", 1.0), ("selfmis", 1.0)]
     labels = done.store.labels
     for name, method in by_name(done.result).items():
         scores = method.logits["finetune"][0][:, 0]
         assert points[name, 1.0].value == pytest.approx(auroc(labels, scores))
+    differences = [point for point in done.curve if point.minus is not None]
+    assert [(d.method, d.minus, d.fraction) for d in differences] == [
+        ("selfmis", "scratch", 0.5),
+        ("selfmis", "scratch", 1.0),
+    ]
+    store = done.store
+    judge = Judge(store, np.arange(len(store)), Resamples(store.patients, 1, resamples=20), GROUPS)
+    first, second = (
+        found for name in ("selfmis", "scratch") for found in entrants(done.result) if found.name == name
+    )
+    table = judge.differences(first, second)[0]
+    assert (differences[1].value, differences[1].interval) == (table.value, table.interval)
     assert points["scratch", 0.5].records == points["scratch", 1.0].records / 2 == 27
     assert points["scratch", 0.5].value != points["scratch", 1.0].value
 

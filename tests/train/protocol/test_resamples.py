@@ -55,6 +55,16 @@ def test_the_second_interval_draws_the_seeds_too() -> None:
     assert found.sd == pytest.approx(0.2)
 
 
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_drawn_seeds_vary_as_means_of_new_seeds_would(seeds: int) -> None:
+    values = np.random.default_rng(seeds).normal(size=seeds)
+    draws = Resamples(PATIENTS, seeds, resamples=20_000)
+    found = draws.with_seeds(Drawn(values, np.repeat(values[:, None], 20_000, axis=1)))
+    assert found is not None
+    assert found.var() == pytest.approx(values.var(ddof=1) / seeds, rel=0.05)
+    assert found.mean() == pytest.approx(values.mean(), abs=0.02)
+
+
 def test_one_seed_has_no_deviation_and_no_second_interval() -> None:
     draws = Resamples(PATIENTS, 1, resamples=50)
     found = draws.estimate(draws.draw(auroc_of_resamples, LABELS, SCORES[:1], ROWS))
