@@ -358,7 +358,8 @@ def _how(report: Report) -> list[str]:
     versions = ", ".join(f"{name} {report.versions[name]}" for name in names if name in report.versions)
     return [
         f"* AUROC with its 95 % interval, seeds {', '.join(map(str, report.seeds))}, {report.resamples} resamples of "
-        "patients. *(In brackets and italics)*: fewer than 20 positives, not ranked and not in the plain mean.",
+        "patients. *(In brackets and italics)*: fewer than 20 positives, not ranked and not in the plain mean. "
+        "A second interval, in brackets, of a difference: seeds drawn too.",
         f"* {report.protocol[0].upper()}{report.protocol[1:]}.",
         f"* Command: `{report.command}`; commit {report.commit}; {versions}; store {report.ran_on.store_sha256}; "
         f"data under {report.ran_on.licence}.",
