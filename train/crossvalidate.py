@@ -22,7 +22,7 @@ from edge_mi.store import WindowStore
 from .bootstrap import RESAMPLES, bootstrap
 from .calibrate import fit_platt, probabilities
 from .config import Recipe
-from .crossfit import StudentJob, inner_splits, soft_labels, train_students, train_teachers
+from .crossfit import Split, merge_folds, soft_labels, train_students, train_teachers
 from .device.config import DeviceConfig
 from .evaluate import ALL, Statistic, Task, at_specificity, estimate, ranked, tasks, with_age
 from .parts import WORKERS, Arrays, RunFolder
@@ -110,51 +110,47 @@ def cross_validate(
     for train, test in splits:
         split_by_folds(store, train=train, test=test)
     store.labels  # noqa: B018  a store without labels is refused here, and not after an epoch
-    inner = [inner_splits(train) for train, _ in splits]
-    trained = train_teachers(
-        run, recipe, [*splits, *(s for group in inner for s in group)], "12-lead teachers"
-    )
-    outer, rest = trained[: len(splits)], trained[len(splits) :]
-    soft = []
-    for group in inner:
-        soft.append(soft_labels(rest[: len(group)]))
-        rest = rest[len(group) :]
-    frames = (*plan.frames, recipe.student.net.frames)
-    jobs = [
-        StudentJob(split=split, seed=seed, soft_logits=soft[g], embedding=outer[g][0]["embedding"])
-        for seed in plan.seeds
-        for g, split in enumerate(splits)
-    ]
-    students = train_students(run, recipe, jobs, frames, "lead-I networks")
+    outer = train_teachers(run, recipe, splits, "12-lead teachers")
+    soft = soft_labels(run, recipe, splits, "inner 12-lead teachers")
     measure = _Measure(store, store.rows_of(folds), plan.groups, plan.resamples)
-    lead_i = {count: _pool(students, f"logits_{count}", len(splits)) for count in frames}
-    own = lead_i[recipe.student.net.frames]
-    teachers = [_merge([group[k]["logits"] for group in outer]) for k in range(recipe.teacher.ensemble)]
+
+    def pooled(recipe: Recipe, frames: tuple[int, ...], label: str) -> dict[int, list[Logits]]:
+        """For each window length the logits (records,) of each seed's networks."""
+        seeds = train_students(run, recipe, splits, soft, plan.seeds, frames, label)
+        return {
+            count: [merge_folds(store, _asked(splits, parts, f"logits_{count}")) for parts in seeds]
+            for count in frames
+        }
+
+    net = recipe.student.net
+    lead_i = pooled(recipe, (*plan.frames, net.frames), "lead-I networks")
+    own = lead_i[net.frames]
     figures = measure.subject("lead_i", own)
     if plan.scratch:
-        parts = train_students(run, replace(recipe, align=None), jobs, frames, "lead-I networks from scratch")
-        scratch = _pool(parts, f"logits_{recipe.student.net.frames}", len(splits))
+        scratch = pooled(replace(recipe, align=None), (net.frames,), "lead-I networks from scratch")[
+            net.frames
+        ]
         figures += measure.subject("lead_i_from_scratch", scratch)
         figures += measure.difference("lead_i minus lead_i_from_scratch", own, scratch)
     if plan.device is not None:
         patch = recipe.with_device(plan.device, plan.noise)
-        parts = train_students(run, patch, jobs, frames, "lead-I networks of a patch")
-        device = _pool(parts, f"logits_{recipe.student.net.frames}", len(splits))
+        device = pooled(patch, (net.frames,), "lead-I networks of a patch")[net.frames]
         figures += measure.subject("lead_i_device", device)
         figures += measure.difference("lead_i_device minus lead_i", device, own)
     if plan.against is not None:
-        student, other = replace(recipe.student, net=plan.against), plan.against
-        parts = train_students(
-            run, replace(recipe, student=student), jobs, (*plan.frames, other.frames), other.name
+        other = plan.against
+        rival = replace(recipe, student=replace(recipe.student, net=other))
+        figures += measure.difference(
+            f"{net.name} minus {other.name}", own, pooled(rival, (other.frames,), other.name)[other.frames]
         )
-        name = f"{recipe.student.net.name} minus {other.name}"
-        figures += measure.difference(name, own, _pool(parts, f"logits_{other.frames}", len(splits)))
+    teachers = [
+        merge_folds(store, _asked(splits, [group[k] for group in outer], "logits"))
+        for k in range(recipe.teacher.ensemble)
+    ]
     figures += measure.rankings("teacher_12_leads", teachers)
     figures += measure.rankings("age_alone", [store.ages_years], known_age=True)
     for count in plan.frames:
-        figures += measure.difference(
-            f"lead_i with {count} frames minus {recipe.student.net.frames}", lead_i[count], own
-        )
+        figures += measure.difference(f"lead_i with {count} frames minus {net.frames}", lead_i[count], own)
     source = store.manifest.source
     return CrossValidation(
         schema=SCHEMA,
@@ -258,13 +254,6 @@ class _Measure:
         return p
 
 
-def _pool(parts: Sequence[Arrays], name: str, groups: int) -> list[Logits]:
-    """For each seed the logits (records,) of its networks, one a group."""
-    return [_merge([part[name] for part in parts[i : i + groups]]) for i in range(0, len(parts), groups)]
-
-
-def _merge(predictions: Sequence[Logits]) -> Logits:
-    merged = predictions[0]
-    for other in predictions[1:]:
-        merged = np.where(np.isfinite(other), other, merged)
-    return merged
+def _asked(splits: Sequence[Split], parts: Sequence[Arrays], name: str) -> list[tuple[Folds, Logits]]:
+    """What the network of each split said of the folds that it was asked for."""
+    return [(held_out, part[name]) for (_, held_out), part in zip(splits, parts, strict=True)]

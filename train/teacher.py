@@ -85,15 +85,6 @@ def fit_teacher(
     return net
 
 
-def merge_out_of_fold(predictions: list[list[NDArray[np.float32]]]) -> NDArray[np.float32]:
-    """Soft labels float32 (records,): mean over the seeds of each group, groups merged, NaN where no group is."""
-    means = np.stack([np.mean(np.stack(seeds), axis=0) for seeds in predictions])
-    counts = np.isfinite(means).sum(axis=0)
-    if (counts > 1).any():
-        raise ValueError("a record was predicted by teachers of two groups")
-    return np.where(counts == 1, np.nansum(means, axis=0), np.nan).astype(np.float32)
-
-
 def _in_batches(rows: NDArray[np.int64], predict: Any) -> NDArray[np.float32]:
     with torch.no_grad():
         batches = [

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from edge_mi.train.config import Recipe
+from edge_mi.train.crossfit import merge_folds
 from edge_mi.train.crossvalidate import CrossValidation, Plan, cross_validate
 from edge_mi.train.device.config import DeviceConfig
 from edge_mi.train.splits import CROSS_VALIDATION_GROUPS
-from edge_mi.train.teacher import merge_out_of_fold
 
 from edge_mi import strict
 from edge_mi.signal_design import SignalDesign
@@ -71,15 +71,14 @@ def test_no_patient_is_on_both_sides_of_a_split(toy_store: Path) -> None:
         assert not set(store.patients[inside]) & set(store.patients[~inside])
 
 
-def test_soft_labels_are_means_over_seeds_merged_over_groups() -> None:
-    nan = np.nan
-    groups = [
-        [np.array([1, nan, nan]), np.array([3, nan, nan])],
-        [np.array([nan, 5, nan]), np.array([nan, 5, nan])],
-    ]
-    np.testing.assert_array_equal(merge_out_of_fold(groups), np.array([2, 5, nan], dtype=np.float32))
-
-
-def test_a_record_predicted_twice_is_a_wrong_call() -> None:
+def test_predictions_of_groups_become_one_and_a_fold_is_predicted_once(toy_store: Path) -> None:
+    store = WindowStore.open(toy_store)
+    ones, twos = (np.full(len(store), value, dtype=np.float32) for value in (1, 2))
+    merged = merge_folds(store, [((1, 2), ones), ((4,), twos)])
+    for folds, value in (((1, 2), 1), ((4,), 2)):
+        assert set(merged[store.rows_of(folds)]) == {value}
+    assert np.isnan(merged[store.rows_of((3, 5, 6, 7, 8, 9))]).all()
     with pytest.raises(ValueError, match="two groups"):
-        merge_out_of_fold([[np.array([1.0])], [np.array([2.0])]])
+        merge_folds(store, [((1, 2), ones), ((2, 3), twos)])
+    with pytest.raises(ValueError, match="was not predicted"):
+        merge_folds(store, [((1, 2), ones), ((3,), merged)])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edge_mi.store import WindowStore
 
 from ..config import FitConfig, Recipe
-from ..crossfit import Split, inner_splits, soft_labels, train_teachers
+from ..crossfit import Split, soft_labels
 from ..data.ptbxl import LEADS
 from ..parts import Arrays, Part, RunFolder
 from ..splits import without
@@ -81,14 +81,8 @@ class Bench:
     @cached_property
     def soft(self) -> list[Scores]:
         """For each split the logits (records,) of inner teachers that did not see the record."""
-        inner = [inner_splits(train) for train, _ in self.splits]
         recipe = Recipe(teacher=self.config.teacher)
-        trained = train_teachers(self.run, recipe, [s for group in inner for s in group], "inner teachers")
-        labels = []
-        for group in inner:
-            labels.append(soft_labels(trained[: len(group)]))
-            trained = trained[len(group) :]
-        return labels
+        return soft_labels(self.run, recipe, self.splits, "inner teachers")
 
     def _method(self, name: str) -> MethodResult:
         config, method = self.config, METHODS[name]
