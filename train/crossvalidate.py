@@ -9,52 +9,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from edge_mi.metrics import auprc, auroc, brier, expected_calibration_error
 from edge_mi.netspec import NetSpec
 from edge_mi.signal_design import SignalDesign
-from edge_mi.store import WindowStore
 
-from .bootstrap import RESAMPLES, bootstrap
-from .calibrate import fit_platt, probabilities
+from .age_sex import age_sex_logits
+from .as_shipped import OuterSplit, as_shipped
+from .bootstrap import RESAMPLES
 from .config import Recipe
-from .crossfit import Split, merge_folds, soft_labels, train_students, train_teachers
+from .crossfit import Split, inner_splits, merge_folds, soft_labels, train_students, train_teachers
 from .device.config import DeviceConfig
-from .evaluate import ALL, Statistic, Task, at_specificity, estimate, ranked, tasks, with_age
+from .fold_figures import Figure, Logits, Measure
 from .parts import WORKERS, Arrays, RunFolder
 from .provenance import commit, versions
 from .splits import CROSS_VALIDATION_GROUPS, Folds, split_by_folds, without
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 FRAMES: Final = (33, 35, 37)  # window lengths tried beside the network's own
-LAST_FOLD: Final = 9
-COMPARED_IN_PAIRS: Final = (ALL, "mi_vs_other_abnormal")
 PROTOCOL: Final = (
     "groups of folds 1-3, 4-6, 7-9 held out in turn; teachers and their out-of-fold soft labels from the other six "
     "folds; logits pooled over groups; value: mean over networks that differ in their seed; interval: 95 %, 1000 "
-    "bootstraps over patients with the networks fixed; probabilities: Platt map of the other two groups"
+    "bootstraps over patients with the networks fixed; probabilities and operating points: Platt map and thresholds "
+    "from students cross-fitted inside the other six folds, as a checkpoint gets them, and then held to"
 )
-
-Logits: TypeAlias = NDArray[np.floating]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """One figure: `value` is the mean of `each` network, `sd` their standard deviation, None for fewer than two."""
-
-    subject: str
-    name: str
-    task: str
-    value: float
-    sd: float | None
-    each: tuple[float, ...]
-    interval: tuple[float, float] | None
-    n: int
-    n_positive: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +42,7 @@ class CrossValidation:
     schema: int
     protocol: str
     data: str
+    label_rule: str
     store_sha256: str
     records: int
     patients: int
@@ -111,12 +90,14 @@ def cross_validate(
         split_by_folds(store, train=train, test=test)
     store.labels  # noqa: B018  a store without labels is refused here, and not after an epoch
     outer = train_teachers(run, recipe, splits, "12-lead teachers")
-    soft = soft_labels(run, recipe, splits, "inner 12-lead teachers")
-    measure = _Measure(store, store.rows_of(folds), plan.groups, plan.resamples)
+    inner = [inner_splits(train) for train, _ in splits]
+    every = [*splits, *(split for group in inner for split in group)]
+    soft = soft_labels(run, recipe, every, "inner 12-lead teachers")
+    measure = Measure(store, store.rows_of(folds), plan.groups, plan.resamples)
 
     def pooled(recipe: Recipe, frames: tuple[int, ...], label: str) -> dict[int, list[Logits]]:
         """For each window length the logits (records,) of each seed's networks."""
-        seeds = train_students(run, recipe, splits, soft, plan.seeds, frames, label)
+        seeds = train_students(run, recipe, splits, soft[: len(splits)], plan.seeds, frames, label)
         return {
             count: [merge_folds(store, _asked(splits, parts, f"logits_{count}")) for parts in seeds]
             for count in frames
@@ -126,6 +107,20 @@ def cross_validate(
     lead_i = pooled(recipe, (*plan.frames, net.frames), "lead-I networks")
     own = lead_i[net.frames]
     figures = measure.subject("lead_i", own)
+    crossfitted = train_students(
+        run,
+        recipe,
+        every[len(splits) :],
+        soft[len(splits) :],
+        plan.seeds,
+        (net.frames,),
+        "inner lead-I networks",
+    )
+    answers = [
+        as_shipped(store, _outer(run, splits, inner, logits, parts, f"logits_{net.frames}"))
+        for logits, parts in zip(own, crossfitted, strict=True)
+    ]
+    figures += measure.shipped("lead_i", answers)
     if plan.scratch:
         scratch = pooled(replace(recipe, align=None), (net.frames,), "lead-I networks from scratch")[
             net.frames
@@ -149,6 +144,10 @@ def cross_validate(
     ]
     figures += measure.rankings("teacher_12_leads", teachers)
     figures += measure.rankings("age_alone", [store.ages_years], known_age=True)
+    figures += measure.rival("lead_i minus age_alone", own, store.ages_years, known_age=True)
+    person = age_sex_logits(store, splits)
+    figures += measure.rankings("age_and_sex", [person])
+    figures += measure.rival("lead_i minus age_and_sex", own, person)
     for count in plan.frames:
         figures += measure.difference(f"lead_i with {count} frames minus {net.frames}", lead_i[count], own)
     source = store.manifest.source
@@ -156,6 +155,7 @@ def cross_validate(
         schema=SCHEMA,
         protocol=PROTOCOL,
         data=f"{source.name} {source.version}, {source.selection}",
+        label_rule=source.label_rule,
         store_sha256=store.digest,
         records=len(measure.rows),
         patients=len(set(store.patients[measure.rows])),
@@ -167,93 +167,23 @@ def cross_validate(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Measure:
-    """Figures of pooled out-of-fold logits on `rows`."""
-
-    store: WindowStore
-    rows: NDArray[np.int64]
-    groups: tuple[Folds, ...]
-    resamples: int
-
-    def subject(self, name: str, logits: Sequence[Logits]) -> list[Figure]:
-        """Everything about one kind of network: its ranking, and its probabilities."""
-        figures = self.rankings(name, logits)
-        everyone = Task(ALL, self.rows)
-        calibrated = [self._calibrated(each) for each in logits]
-        for what, scores, statistic in (
-            ("auprc", logits, auprc),
-            ("sensitivity_at_specificity_90", logits, at_specificity),
-            ("brier", calibrated, brier),
-            ("expected_calibration_error", calibrated, expected_calibration_error),
-        ):
-            figures.append(self._figure(name, what, everyone, scores, statistic))
-        return figures
-
-    def rankings(self, name: str, scores: Sequence[Logits], *, known_age: bool = False) -> list[Figure]:
-        """AUROC in every comparison and on the last fold alone; among records of known age if asked for."""
-        last = Task(f"{ALL}_fold_{LAST_FOLD}", self.store.rows_of((LAST_FOLD,)))
-        compared = [*tasks(self.store, self.rows), last]
-        if known_age:
-            compared = [with_age(self.store, task) for task in compared]
-        return [
-            self._figure(name, "auroc", task, scores, auroc) for task in compared if ranked(self.store, task)
-        ]
-
-    def difference(self, name: str, a: Sequence[Logits], b: Sequence[Logits]) -> list[Figure]:
-        """Difference of the mean AUROC of a and of b, network by network on the same records."""
-        return [
-            self._difference(name, task, a, b)
-            for task in tasks(self.store, self.rows)
-            if task.name in COMPARED_IN_PAIRS
-        ]
-
-    def _difference(self, name: str, task: Task, a: Sequence[Logits], b: Sequence[Logits]) -> Figure:
-        labels, patients = self.store.labels[task.rows], self.store.patients[task.rows]
-        pairs = [(x[task.rows], y[task.rows]) for x, y in zip(a, b, strict=True)]
-
-        def each(chosen: NDArray[np.int64]) -> list[float]:
-            y = labels[chosen]
-            return [auroc(y, first[chosen]) - auroc(y, second[chosen]) for first, second in pairs]
-
-        result = bootstrap(lambda chosen: float(np.mean(each(chosen))), patients, resamples=self.resamples)
-        values = each(np.arange(len(task.rows)))
-        return self._document(name, "auroc_difference", task, values, result.interval)
-
-    def _figure(
-        self, subject: str, name: str, task: Task, scores: Sequence[Logits], statistic: Statistic
-    ) -> Figure:
-        labels = self.store.labels[task.rows]
-        values = [statistic(labels, np.asarray(score, dtype=np.float64)[task.rows]) for score in scores]
-        result = estimate(self.store, task.rows, scores, statistic, resamples=self.resamples)
-        return self._document(subject, name, task, values, result.interval)
-
-    def _document(
-        self, subject: str, name: str, task: Task, values: list[float], interval: tuple[float, float] | None
-    ) -> Figure:
-        return Figure(
-            subject=subject,
-            name=name,
-            task=task.name,
-            value=float(np.mean(values)),
-            sd=float(np.std(values, ddof=1)) if len(values) > 1 else None,
-            each=tuple(values),
-            interval=interval,
-            n=len(task.rows),
-            n_positive=int(self.store.labels[task.rows].sum()),
-        )
-
-    def _calibrated(self, logits: Logits) -> NDArray[np.float64]:
-        """Probabilities of each group under the map of the other groups."""
-        p = np.full(len(self.store), np.nan)
-        for group in self.groups:
-            held_out = self.store.rows_of(group)
-            others = np.setdiff1d(self.rows, held_out)
-            calibration = fit_platt(logits[others], self.store.labels[others], "the other groups")
-            p[held_out] = probabilities(calibration, logits[held_out])
-        return p
-
-
 def _asked(splits: Sequence[Split], parts: Sequence[Arrays], name: str) -> list[tuple[Folds, Logits]]:
     """What the network of each split said of the folds that it was asked for."""
     return [(held_out, part[name]) for (_, held_out), part in zip(splits, parts, strict=True)]
+
+
+def _outer(
+    run: RunFolder,
+    splits: Sequence[Split],
+    inner: Sequence[Sequence[Split]],
+    logits: Logits,
+    parts: Sequence[Arrays],
+    name: str,
+) -> list[OuterSplit]:
+    """One network a split, with what the students inside its training folds said; `parts` are all of these."""
+    rest, found = list(parts), []
+    for (train, held_out), group in zip(splits, inner, strict=True):
+        out_of_fold = merge_folds(run.store, _asked(group, rest[: len(group)], name))
+        found.append(OuterSplit(train, held_out, logits, out_of_fold))
+        rest = rest[len(group) :]
+    return found

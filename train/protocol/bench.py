@@ -9,14 +9,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_mi.store import WindowStore
-
+from ..age_sex import person_features
 from ..config import FitConfig, Recipe
 from ..crossfit import Split, soft_labels
 from ..data.ptbxl import LEADS
 from ..parts import Arrays, Part, RunFolder
 from ..splits import without
-from ..targets import make_targets
 from ..teacher_net import TeacherNet
 from .config import ProtocolConfig
 from .encoders import ENCODERS, count_parameters
@@ -234,13 +232,6 @@ class Bench:
                 merged[rows] = each[rows]
             pooled.append(merged)
         return tuple(pooled)
-
-
-def person_features(store: WindowStore) -> Scores:
-    """Age and sex, each with whether it is known, float32 (records, 4)."""
-    person = make_targets(store, np.empty(0, dtype=np.int64), 1)
-    columns = (person.age, person.age_known, person.female, person.sex_known)
-    return np.stack([column.numpy() for column in columns], axis=1)
 
 
 def _same_steps(fit: FitConfig, fraction: float) -> FitConfig:
