@@ -202,12 +202,12 @@ def test_score_gives_no_probability_to_a_record_upside_down(
     document = json.loads(captured.out.splitlines()[-1])
     assert (document["inverted"], document["scored"], document["polarity"]) == (17, 1, "check")
     assert "17 of the undetermined look upside down; --polarity trust scores them" in captured.err
-    rows = list(csv.DictReader((tmp_path / "s.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "s.csv").read_text().splitlines()))
     assert {(row["probability"], row["state"], row["reason"]) for row in rows[1:]} == {
         ("", "undetermined", "inverted")
     }
     assert main([*words, "--polarity", "trust"]) == 0
-    assert all(row["probability"] for row in csv.DictReader((tmp_path / "s.csv").open()))
+    assert all(row["probability"] for row in csv.DictReader((tmp_path / "s.csv").read_text().splitlines()))
 
 
 def test_a_bundle_made_of_an_old_checkpoint_has_no_check_and_says_so(tmp_path: Path, capsys: Output) -> None:
