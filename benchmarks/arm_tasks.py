@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from edge_mi.cli.data_build import DATA_VARIABLE, DEFAULT_DATA
+from edge_mi.data_folder import data_folder
 from edge_mi.records import list_records
 from edge_mi.runners.base import RUNNER_NAMES
 from edge_mi.samples import FloatArray
@@ -59,7 +58,7 @@ def write_records(folder: Path, *, real_each: int) -> tuple[int, int]:
     names = [f"synthetic/{name}.csv" for name in _write_synthetic(folder / "synthetic")]
     real: list[str] = []
     if data_folder().is_dir():
-        (folder / "real").symlink_to(data_folder())
+        (folder / "real").symlink_to(data_folder().resolve())
         real += [path.relative_to(folder).as_posix() for path in _real_records(folder / "real", real_each)]
     (folder / _LIST).write_text("\n".join([*names, *real]) + "\n", encoding="utf-8")
     return len(names), len(real)
@@ -95,11 +94,6 @@ def tasks(records: Path, *, quick: bool) -> list[Task]:
         words = ("export", "--int8", "--out", "bundle")
         found.append(Task(name="export --int8", words=words, made="bundle", counts="files", slow=True))
     return found
-
-
-def data_folder() -> Path:
-    """Where real records may be: $EDGE_MI_DATA, or ../shared/data."""
-    return Path(os.environ.get(DATA_VARIABLE) or DEFAULT_DATA).resolve()
 
 
 def _write_synthetic(folder: Path) -> Iterator[str]:

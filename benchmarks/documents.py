@@ -24,10 +24,12 @@ from edge_mi.notice import NOTICE
 
 from .converter_figures import converter_figures
 from .device_figures import arm_figures, mcu_figures
+from .measured_on import labels_of, sample_of
 from .noise_figures import noise_figures, noise_svg
 from .pareto import pareto_svg
 from .polarity_figures import polarity_figures
 from .quantisation_figures import quantisation_figures
+from .rival_figures import find_figure, no_better, rival_figures
 from .scale_figures import scale_figures
 from .size_figures import size_figures
 
@@ -140,7 +142,11 @@ def _headline(bundle: Bundle, cv: Json, sizes: Json) -> list[str]:
         "",
         f"Weights, thresholds and calibration saw nothing of fold 9; the architecture and the recipe were chosen by cross-validation over folds 1 to 9. int8 minus float, in pairs: {lost['value']:+.4f} ({_interval(lost['interval'], signed=True)}), n = {lost['n']}. "
         "Intervals are bootstraps over patients. "
-        "Made by `make model` and `edge-mi train cv`; everything else is in [docs/figures.md](docs/figures.md).",
+        f"Made by `make model` and `edge-mi train cv`; everything else is in [docs/figures.md](docs/figures.md).{sample_of(cv['records'])}",
+        "",
+        "Beside what age and sex say without any ECG, folds 1 to 9:",
+        "",
+        *rival_figures(cv),
     ]
 
 
@@ -171,7 +177,8 @@ def _figures(bundle: Bundle, results: dict[str, Json]) -> list[str]:
             ],
         )
     lines += ["", "## Cross-validation", "", f"{cv['data']}; {cv['records']} records of {cv['patients']} patients. "
-              f"{cv['protocol'][0].upper()}{cv['protocol'][1:]}. Made by `{cv['command']}`.", ""]  # fmt: skip
+              f"{cv['protocol'][0].upper()}{cv['protocol'][1:]}. Made by `{cv['command']}`.{labels_of(cv)}{sample_of(cv['records'])}", ""]  # fmt: skip
+    lines += [*rival_figures(cv), ""]
     lines += _table(
         ["subject", "figure", "question", "mean", "sd of networks", "95 %", "MI / n"],
         [
@@ -248,7 +255,8 @@ def _card(bundle: Bundle, cv: Json) -> list[str]:
         "",
         f"{data.records:,} records of {data.patients:,} patients from {data.name} {data.version} ({data.licence}), {data.selection}. "
         f"Labels: {info.provenance.labels}. Taught by those labels, by the out-of-fold answers of 12-lead networks, and by "
-        "other statements, age and sex as side targets. Hospital ECGs at rest; most of the infarctions are old.",
+        "other statements, age and sex as side targets. Hospital ECGs at rest; most of the infarctions are old."
+        f"{sample_of(data.records)}",
         "",
         "## How well",
         "",
@@ -274,16 +282,43 @@ def _card(bundle: Bundle, cv: Json) -> list[str]:
         f"- It mostly tells normal and young hearts from abnormal ones. Against *other abnormal* ECGs its cross-validated AUROC is "
         f"{own['value']:.3f} ({_interval(own['interval'])}); twelve leads reach {teacher['value']:.3f}. Age alone, without any ECG, has "
         f"{_figure(cv, 'age_alone', 'auroc', 'mi_vs_all')['value']:.3f} against all others.",
+        *(f"- {line}" for line in no_better(cv) if line),
         f"- At its default threshold ({point.threshold:.3f}, {point.name}) it found {point.sensitivity:.0%} of the infarctions and raised "
-        f"{1 - point.specificity:.0%} of the others among the records that the threshold was chosen on.",
+        f"{1 - point.specificity:.0%} of the others among the records that the threshold was chosen on.{_held_out(cv, point.name)}",
         "- It never saw an ambulance, a wrist, a chest strap, or a heart attack in its first minutes.",
         "- Electrodes that are swapped turn its answer round; a strap worn on the chest is not lead I and is not judged.",
         "",
         "## At which prevalence its probability holds",
         "",
         f"{info.calibration.prevalence:.1%}, that of the records it was fitted on ({info.calibration.fitted_on}). Where infarctions are rarer, "
-        f"the true probability is lower. Cross-validated expected calibration error: {ece['value']:.3f}, as the maps of the other groups give it.",
+        f"the true probability is lower. Cross-validated expected calibration error: {ece['value']:.3f}, as {_map(cv)}.",
+        "",
+        "## Beside age and sex",
+        "",
+        "AUROC, cross-validated over folds 1 to 9; age and sex see no ECG.",
+        "",
+        *rival_figures(cv),
     ]
+
+
+def _held_out(cv: Json, point: str) -> str:
+    """What a threshold gave on records that it was not chosen on, where that was measured."""
+    shares = [
+        find_figure(cv, "lead_i", f"{what}_of_{point}", "mi_vs_all")
+        for what in ("sensitivity", "specificity")
+    ]
+    said = [
+        f"{share['name'].partition('_')[0]} {share['value']:.0%} ({_interval(share['interval'])})"
+        for share in shares
+        if share is not None
+    ]
+    return f" Cross-validated, on records that it was not chosen on: {', '.join(said)}." if said else ""
+
+
+def _map(cv: Json) -> str:
+    if cv["schema"] == 1:
+        return "the maps of the other groups give it"
+    return "maps fitted inside the training folds give it, which is how this one was made"
 
 
 def _metric(metrics: Iterable[Metric], name: str, task: str, arithmetic: str) -> Metric:
@@ -291,9 +326,9 @@ def _metric(metrics: Iterable[Metric], name: str, task: str, arithmetic: str) ->
 
 
 def _figure(cv: Json, subject: str, name: str, task: str) -> Json:
-    found: Json = next(
-        f for f in cv["figures"] if (f["subject"], f["name"], f["task"]) == (subject, name, task)
-    )
+    found = find_figure(cv, subject, name, task)
+    if found is None:
+        raise CheckFailed(f"results/cross_validation.json has no {name} of {subject}, {task}")
     return found
 
 

@@ -35,6 +35,7 @@ class Fold(LabelledRecords):
     number: int
     records: RecordTable
     signals: tuple[Record, ...]
+    label_rule: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ def read_fold(folder: Path, number: int, rate_hz: int = 100) -> Fold:
         number,
         RecordTable.of(table.records[i] for i in chosen),
         tuple(read_record(table.paths[i]) for i in chosen),
+        table.label_rule,
     )
 
 

@@ -24,7 +24,7 @@ from edge_mi.train.device.record import sense
 from edge_mi.train.device.snr import find_beats, mix_at_snr
 from numpy.typing import NDArray
 
-from edge_mi.cli.data_build import data_folder
+from edge_mi.data_folder import data_folder
 from edge_mi.errors import EdgeMIError
 from edge_mi.files import check_place, write_file
 from edge_mi.progress import Progress
@@ -87,6 +87,7 @@ def noise_sweep(
         "schema": SCHEMA,
         "command": COMMAND,
         "data": f"PTB-XL fold {fold.number}, lead I at {fold.signals[0].rate_hz:g} Hz, streamed",
+        "label_rule": fold.label_rule,
         "fold": fold.number,
         "n": len(fold.records),
         "n_positive": int(fold.labels.sum()),

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from edge_mi.markdown import interval, table
 
+from .measured_on import labels_of
+
 Json = dict[str, Any]
 
 _NAMES: Final = {
@@ -70,7 +72,7 @@ def _noise(document: Json) -> list[str]:
         f"{document['records_without_a_beat']} records without one), the same crop for every model and every ratio: "
         + ", ".join(f"{_NAMES[kind]} from {origin}" for kind, origin in document["noise"].items())
         + ". Refused: windows that the quality rules leave undetermined; the AUROC beside it is that of the records with an answer, the other one ignores the rules. "
-        f"Intervals are bootstraps over patients. Made by `{document['command']}`.",
+        f"Intervals are bootstraps over patients. Made by `{document['command']}`.{labels_of(document)}",
         "",
         *(f"`{m['name']}`: `{m['model_id']}`, `{m['trained_by']}`.  " for m in document["models"]),
         "",
@@ -103,7 +105,7 @@ def _spliced(document: Json) -> list[str]:
     return [
         f"{document['data']}: n = {document['n']}, {document['n_positive']} with MI. Each window that lies wholly within a record is compared with the record alone, "
         "whose ends the chain extends; in the stream the heart of another patient stands there. `level`: joined where the last record ended; `raw`: with the step between baselines. "
-        f"Made by `{document['command']}`.",
+        f"Made by `{document['command']}`.{labels_of(document)}",
         "",
         *table(
             ["model", "joint", "answered", "AUROC alone", "AUROC in the stream", "95 %", "difference", "95 %", "logit moved, median", "most", "sd of logits", "decisions changed"],

@@ -6,7 +6,6 @@ Run by `python -m edge_mi.benchmarks.polarity STORE`, where STORE is what `edge-
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +13,12 @@ from typing import Any, Final
 
 import numpy as np
 from edge_mi.train.data.ptbxl import read_table
-from edge_mi.train.polarity import PolarityConfig, beats_of, learn_check, out_of_fold
+from edge_mi.train.polarity import PolarityConfig, beats_of, inverted_limit, learn_check, out_of_fold
 from numpy.typing import NDArray
 
 from edge_mi import strict
 from edge_mi.bundle import Bundle
-from edge_mi.cli.data_build import DATA_VARIABLE, DEFAULT_DATA
+from edge_mi.data_folder import data_folder
 from edge_mi.detector import Detector
 from edge_mi.errors import ConfigError
 from edge_mi.files import check_place, write_file
@@ -78,8 +77,7 @@ def main() -> int:
     bundle = Bundle.load(shipped_bundle())
     store = WindowStore.open(args.store)
     store.check_filter(bundle.info.signal)
-    data = Path(os.environ.get(DATA_VARIABLE) or DEFAULT_DATA)
-    write_file(args.out, strict.dumps(measure(bundle, store, data)).encode())
+    write_file(args.out, strict.dumps(measure(bundle, store, data_folder())).encode())
     return 0
 
 
@@ -94,6 +92,7 @@ def measure(bundle: Bundle, store: WindowStore, data: Path) -> dict[str, Any]:
         "schema": SCHEMA,
         "model": bundle.model_id,
         "records": f"{source.name}, folds 1 to 9, lead I, the first {bundle.info.net.window_s:g} s of each record",
+        "label_rule": source.label_rule,
         "n": len(judged.records),
         "without_beats": judged.without_beats,
         "shipped": {
@@ -174,7 +173,7 @@ def limits(judged: Judged) -> list[dict[str, Any]]:
     for ridge in RIDGES:
         scores = out_of_fold(judged.beats, judged.folds, PolarityConfig(ridge=ridge))
         for caught in CAUGHT if ridge == PolarityConfig().ridge else (PolarityConfig().caught,):
-            limit = min(-1, -int(np.quantile(scores, 1 - caught, method="lower")))
+            limit = inverted_limit(scores, caught)
             refused = scores <= limit
             rows.append(
                 {

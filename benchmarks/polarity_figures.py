@@ -6,6 +6,8 @@ from typing import Any
 
 from edge_mi.markdown import interval, table
 
+from .measured_on import labels_of
+
 Json = dict[str, Any]
 
 
@@ -21,7 +23,7 @@ def polarity_figures(result: Json) -> list[str]:
         f"{result['records']}: {everyone['caught']['value']:.1%} of the records are caught when turned over, and "
         f"{everyone['refused']['value']:.2%} are refused as they are (n = {everyone['n']}; {result['without_beats']} more have too "
         "few beats to be judged at all). Intervals: 95 %, Wilson, counted in patients. Whether a record of the source was taken with swapped "
-        f"electrodes itself is not known. Made by `{result['command']}`.",
+        f"electrodes itself is not known. Made by `{result['command']}`.{labels_of(result)}",
         "",
         *table(
             ["records", "n", "refused as they are", "share", "95 %", "caught turned over", "share", "95 %"],

@@ -19,7 +19,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from edge_mi.train.bootstrap import bootstrap
 from edge_mi.train.config import QatConfig, Recipe
-from edge_mi.train.crossfit import inner_splits, soft_labels, train_teachers
+from edge_mi.train.crossfit import soft_labels
 from edge_mi.train.finetune import folded_weights
 from edge_mi.train.parts import Arrays, Part, RunFolder
 from edge_mi.train.qat import QatRequest, learned_ranges, qat_part
@@ -79,7 +79,7 @@ def compare_qat(checkpoint: Checkpoint, run: RunFolder) -> dict[str, Any]:
     store.check_filter(checkpoint.info.signal)
     for fold in (CHOICE_FOLD, TEST_FOLD):
         check_unseen(checkpoint, store, fold)
-    soft = soft_labels(train_teachers(run, Recipe(), inner_splits(FOLDS), "12-lead teachers"))
+    soft = soft_labels(run, Recipe(), [(FOLDS, ())], "12-lead teachers")[0]
     networks = {
         "as trained": checkpoint,
         **{

@@ -14,7 +14,7 @@ from edge_mi.export.bundle_writer import export_bundle, write_unchecked
 from edge_mi.export.quantise import quantise
 
 from edge_mi.checkpoint import Checkpoint
-from edge_mi.cli.data_build import data_folder
+from edge_mi.data_folder import data_folder
 from edge_mi.files import write_file
 
 from .accuracy import stream_fold, stream_metrics

@@ -19,7 +19,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_mi.cli.data_build import data_folder
+from edge_mi.data_folder import data_folder
 from edge_mi.detector import Answer
 from edge_mi.errors import ConfigError, EdgeMIError
 from edge_mi.files import check_place, write_file
@@ -72,6 +72,7 @@ def splice_fold(fold: Fold, models: list[Model]) -> dict[str, Any]:
         "schema": SCHEMA,
         "command": COMMAND,
         "data": f"PTB-XL fold {fold.number}, lead I at {fold.signals[0].rate_hz:g} Hz, one stream in random order",
+        "label_rule": fold.label_rule,
         "fold": fold.number,
         "n": len(fold.records),
         "n_positive": int(fold.labels.sum()),

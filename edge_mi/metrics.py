@@ -82,11 +82,6 @@ def sensitivity_at_specificity(labels: ArrayLike, scores: ArrayLike, specificity
     return sensitivity_specificity(labels, scores, threshold_for_specificity(labels, scores, specificity))[0]
 
 
-def specificity_at_sensitivity(labels: ArrayLike, scores: ArrayLike, sensitivity: float) -> float:
-    """Specificity at the highest threshold that reaches at least `sensitivity`."""
-    return sensitivity_specificity(labels, scores, threshold_for_sensitivity(labels, scores, sensitivity))[1]
-
-
 def brier(labels: ArrayLike, probabilities: ArrayLike) -> float:
     """Mean squared distance of the probability from the label."""
     y, p, _ = _checked(labels, probabilities, None)

@@ -46,7 +46,7 @@ OUTSIDE = set().union(*PACKAGES.values()) | {"tflite_runtime", "tensorflow", "ra
 FUNCTIONAL_CORE = [
     "alarm", "chain/chain", "chain/polyphase", "decision", "detector", "heartbeats", "metrics", "netspec", "quality",
     "samples", "segment", "window", "synthetic", "float_model",
-    "int8_grid", "range_search",
+    "int8_grid", "range_search", "polarity", "chain/stretches", "store/codes", "store/labels",
 ]  # fmt: skip
 SHELL_MODULES = {
     "socket",

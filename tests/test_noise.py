@@ -54,7 +54,7 @@ def fold() -> Fold:
         )
         for i in range(6)
     )  # fmt: skip
-    return Fold(9, RecordTable.of(stored), tuple(_heart(i, i % 3 == 0) for i in range(6)))
+    return Fold(9, RecordTable.of(stored), tuple(_heart(i, i % 3 == 0) for i in range(6)), "by hand")
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +90,7 @@ def test_two_copies_of_a_model_answer_alike_in_every_condition(
     documents: tuple[dict[str, Any], dict[str, Any]],
 ) -> None:
     noise, spliced = documents
+    assert noise["label_rule"] == spliced["label_rule"] == "by hand"
     for condition in noise["conditions"]:
         assert condition["models"]["one"] == condition["models"]["two"]
         assert condition["differences"][0]["ungated"]["value"] == 0

@@ -8,12 +8,12 @@ import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from edge_mi import strict
 from edge_mi.bundle_rows import polarity_row
 from edge_mi.checkpoint import Checkpoint
-from edge_mi.cli.data_build import data_folder
+from edge_mi.data_folder import data_folder
 from edge_mi.errors import ConfigError, OutputError, StoreError
 from edge_mi.files import check_place, write_file
 from edge_mi.netspec import SHIPPED_SIZE, SIZES
@@ -47,6 +47,8 @@ from .quantised import train_qat
 from .quick import train_quick
 from .splits import parse_folds
 
+RATE_HZ: Final = 100
+
 
 def quick(args: argparse.Namespace, data: Path) -> int:
     """Train, calibrate and measure one network."""
@@ -73,6 +75,7 @@ def qat(args: argparse.Namespace, data: Path) -> int:
     plan = QuickRun(folds=parse_folds(args.folds), test_fold=args.test_fold, seed=args.seed, command=command)
     if args.out is not None:
         check_place(args.out)
+    _check_noise(args)
     checkpoint = Checkpoint.load(path)
     default = QatConfig()
     config = replace(default, fit=replace(default.fit, epochs=args.epochs))
@@ -118,6 +121,7 @@ def cv(args: argparse.Namespace, data: Path) -> int:
         raise ConfigError(f"--against {args.against} is the size that is cross-validated; name another")
     if args.scratch and not args.align:
         raise ConfigError("--scratch compares alignment with going without: add --align")
+    _check_noise(args)
     check_place(args.out)
     against = "" if args.against is None else f" --against {args.against}"
     design = _design()
@@ -163,7 +167,7 @@ def reproduce(args: argparse.Namespace, data: Path) -> int:
     require_plots()  # what is missing is said before hours of training
     command = f"edge-mi train reproduce {shlex.quote(args.config.name)}"
     design = _design()
-    store_path = _opened_store(args.run, data, design, config.data.rate_hz)
+    store_path = _opened_store(args.run, data, design, None if _is_store(data) else config.data.rate_hz)
     done = run_protocol(config, store_path, args.run, design)
     descriptions = {name: METHODS[name].description for name in config.methods}
     write_report(done.result, done.store, text, args.out, command, done.curve, descriptions=descriptions)
@@ -203,7 +207,13 @@ def _recipe(args: argparse.Namespace) -> Recipe:
 
 def _device_recipe(args: argparse.Namespace) -> Recipe:
     recipe = _recipe(args)
+    _check_noise(args)
     return recipe.with_device(DeviceConfig(), _noise(args)) if args.device_simulation else recipe
+
+
+def _is_store(data: Path) -> bool:
+    """Whether a folder is a window store, and no collection."""
+    return (data / "manifest.json").is_file()
 
 
 def _options(args: argparse.Namespace) -> str:
@@ -216,7 +226,16 @@ def _way(args: argparse.Namespace) -> str:
     device = " --device-simulation" if args.device_simulation else ""
     if device and noise_folder(args.noise, data_folder()) is None:
         device += f" --noise {SYNTHETIC}"
-    return f"{' --align' if args.align else ''}{device}"
+    return f"{_rate(args)}{' --align' if args.align else ''}{device}"
+
+
+def _rate(args: argparse.Namespace) -> str:
+    return "" if args.rate in (None, RATE_HZ) else f" --rate {args.rate}"
+
+
+def _check_noise(args: argparse.Namespace) -> None:
+    if args.noise is not None and not args.device_simulation:
+        raise ConfigError(f"--noise {args.noise} is what a patch hears: add --device-simulation")
 
 
 def _noise(args: argparse.Namespace) -> Path | None:
@@ -230,11 +249,18 @@ def _design() -> SignalDesign:
     return design_signal_chain(MODEL_RATE_HZ)
 
 
-def _opened_store(run: Path, data: Path, design: SignalDesign, rate_hz: int) -> Path:
-    """A store given as --data, or the one of this data in the run folder, made if it is not there yet."""
-    if (data / "manifest.json").is_file():
+def _opened_store(run: Path, data: Path, design: SignalDesign, rate_hz: int | None) -> Path:
+    """A store given as --data, or the one of this data in the run folder, made if it is not there yet.
+
+    rate_hz: of the records to read, None where nobody asked. Raises ConfigError where one asked it of a store.
+    """
+    if _is_store(data):
+        if rate_hz is not None:
+            raise ConfigError(
+                f"--rate {rate_hz} chooses records of PTB-XL, and {data} is a window store: leave it out"
+            )
         return data
-    collection = PtbXl(data, rate_hz=rate_hz)
+    collection = PtbXl(data, rate_hz=RATE_HZ if rate_hz is None else rate_hz)
     path = run / store_name(collection, design)
     if path.is_dir():
         print(f"using {path}", file=sys.stderr)

@@ -1,13 +1,18 @@
-"""The stages that `quick` and `cv` share: soft labels from inner teachers, alignment, students."""
+"""The stages that every training shares: soft labels from inner teachers, alignment, students.
+
+A student is taught by soft labels of its own training folds only, and each of these comes from teachers that saw
+neither that record nor what the student is asked afterwards. So its predictions are out of fold in every respect.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+
+from edge_mi.store import WindowStore
 
 from .align import AlignRequest, align_part
 from .config import AugmentConfig, Recipe
@@ -15,19 +20,9 @@ from .device.noise import NoiseTracks, load_noise
 from .finetune import StudentRequest, student_part
 from .parts import Arrays, RunFolder
 from .splits import Folds, pairs, without
-from .teacher import TeacherRequest, merge_out_of_fold, teacher_part
+from .teacher import TeacherRequest, teacher_part
 
 Split = tuple[Folds, Folds]  # folds to train on, folds to predict
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StudentJob:
-    """One student: where it trains and predicts, its seed, its soft labels, and for alignment an embedding."""
-
-    split: Split
-    seed: int
-    soft_logits: NDArray[np.float32]
-    embedding: NDArray[np.float32] | None = None
 
 
 def inner_splits(folds: Folds) -> list[Split]:
@@ -47,40 +42,93 @@ def train_teachers(run: RunFolder, recipe: Recipe, splits: Sequence[Split], labe
     return [results[start : start + count] for start in range(0, len(results), count)]
 
 
-def soft_labels(teachers: Sequence[Sequence[Arrays]]) -> NDArray[np.float32]:
-    """Out-of-fold logits float32 (records,) of the teachers of inner splits."""
-    return merge_out_of_fold([[part["logits"] for part in seeds] for seeds in teachers])
+def soft_labels(
+    run: RunFolder, recipe: Recipe, splits: Sequence[Split], label: str
+) -> list[NDArray[np.float32]]:
+    """For each split the soft labels of its training folds, float32 (records,), NaN elsewhere.
+
+    They come from teachers of inner splits of these folds, so the folds that a split predicts have no part in
+    them. A teacher serves every split that asks for its training folds.
+    """
+    inner = [inner_splits(train) for train, _ in splits]
+    asked: dict[Folds, Folds] = {}
+    for train, held_out in (each for group in inner for each in group):
+        asked[train] = tuple(sorted({*asked.get(train, ()), *held_out}))
+    teachers = dict(zip(asked, train_teachers(run, recipe, list(asked.items()), label), strict=True))
+    return [
+        merge_folds(run.store, [(held_out, _mean_logits(teachers[train])) for train, held_out in group])
+        for group in inner
+    ]
+
+
+def merge_folds(
+    store: WindowStore, predictions: Iterable[tuple[Folds, NDArray[np.float32]]]
+) -> NDArray[np.float32]:
+    """One prediction a record, float32 (records, ...): of each group of folds its own, NaN in folds without.
+
+    Raises ValueError where two groups hold one fold, or where a group was not predicted.
+    """
+    merged: NDArray[np.float32] | None = None
+    seen: set[int] = set()
+    for folds, predicted in predictions:
+        if not seen.isdisjoint(folds):
+            raise ValueError(f"folds {folds}: a record was predicted by networks of two groups")
+        seen.update(folds)
+        if merged is None:
+            merged = np.full(predicted.shape, np.nan, dtype=np.float32)
+        rows = store.rows_of(folds)
+        if np.isnan(predicted[rows]).any():
+            raise ValueError(f"folds {folds}: a record was not predicted")
+        merged[rows] = predicted[rows]
+    if merged is None:
+        raise ValueError("no predictions to merge")
+    return merged
+
+
+def _mean_logits(ensemble: Sequence[Arrays]) -> NDArray[np.float32]:
+    mean: NDArray[np.float32] = np.mean(np.stack([part["logits"] for part in ensemble]), axis=0)
+    return mean
 
 
 def train_students(
-    run: RunFolder, recipe: Recipe, jobs: Sequence[StudentJob], frames: tuple[int, ...], label: str
-) -> list[Arrays]:
-    """Results of the students, aligned first where the recipe says so."""
+    run: RunFolder,
+    recipe: Recipe,
+    splits: Sequence[Split],
+    soft: Sequence[NDArray[np.float32]],
+    seeds: Sequence[int],
+    frames: tuple[int, ...],
+    label: str,
+) -> list[list[Arrays]]:
+    """For each seed the results of one student a split, aligned first where the recipe says so.
+
+    soft: what `soft_labels` gives for `splits`. frames: window lengths to predict with.
+    """
     student = recipe.student
     noise = _training_noise(recipe)
+    jobs = [(seed, i) for seed in seeds for i in range(len(splits))]
     initial: list[Arrays | None] = [None] * len(jobs)
     if recipe.align is not None:
+        aims = train_teachers(run, recipe, splits, "12-lead teachers to align with")
         aligns = []
-        for job in jobs:
-            if job.embedding is None:
-                raise ValueError("alignment needs the embedding of a teacher of the same split")
+        for seed, i in jobs:
             request = AlignRequest(
                 config=recipe.align,
                 net=student.net,
                 dropout=student.dropout,
-                train_folds=job.split[0],
-                seed=job.seed,
+                train_folds=splits[i][0],
+                seed=seed,
             )
-            aligns.append(align_part(request, job.embedding, noise(recipe.align.augment)))
+            aligns.append(align_part(request, aims[i][0]["embedding"], noise(recipe.align.augment)))
         initial = list(run.compute(aligns, f"{label}, alignment"))
     parts = []
-    for job, state in zip(jobs, initial, strict=True):
-        train, test = job.split
+    for (seed, i), state in zip(jobs, initial, strict=True):
+        train, test = splits[i]
         request_student = StudentRequest(
-            config=student, train_folds=train, predict_folds=test, frames=frames, seed=job.seed
+            config=student, train_folds=train, predict_folds=test, frames=frames, seed=seed
         )
-        parts.append(student_part(request_student, job.soft_logits, state, noise(student.augment)))
-    return run.compute(parts, label)
+        parts.append(student_part(request_student, soft[i], state, noise(student.augment)))
+    results, count = run.compute(parts, label), len(splits)
+    return [results[start : start + count] for start in range(0, len(results), count)]
 
 
 def _training_noise(recipe: Recipe) -> Callable[[AugmentConfig], Arrays]:

@@ -9,52 +9,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from edge_mi.metrics import auprc, auroc, brier, expected_calibration_error
 from edge_mi.netspec import NetSpec
 from edge_mi.signal_design import SignalDesign
-from edge_mi.store import WindowStore
 
-from .bootstrap import RESAMPLES, bootstrap
-from .calibrate import fit_platt, probabilities
+from .age_sex import age_sex_logits
+from .as_shipped import OuterSplit, as_shipped
+from .bootstrap import RESAMPLES
 from .config import Recipe
-from .crossfit import StudentJob, inner_splits, soft_labels, train_students, train_teachers
+from .crossfit import Split, inner_splits, merge_folds, soft_labels, train_students, train_teachers
 from .device.config import DeviceConfig
-from .evaluate import ALL, Statistic, Task, at_specificity, estimate, ranked, tasks, with_age
+from .fold_figures import Figure, Logits, Measure
 from .parts import WORKERS, Arrays, RunFolder
 from .provenance import commit, versions
 from .splits import CROSS_VALIDATION_GROUPS, Folds, split_by_folds, without
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 FRAMES: Final = (33, 35, 37)  # window lengths tried beside the network's own
-LAST_FOLD: Final = 9
-COMPARED_IN_PAIRS: Final = (ALL, "mi_vs_other_abnormal")
 PROTOCOL: Final = (
     "groups of folds 1-3, 4-6, 7-9 held out in turn; teachers and their out-of-fold soft labels from the other six "
     "folds; logits pooled over groups; value: mean over networks that differ in their seed; interval: 95 %, 1000 "
-    "bootstraps over patients with the networks fixed; probabilities: Platt map of the other two groups"
+    "bootstraps over patients with the networks fixed; probabilities and operating points: Platt map and thresholds "
+    "from students cross-fitted inside the other six folds, as a checkpoint gets them, and then held to"
 )
-
-Logits: TypeAlias = NDArray[np.floating]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """One figure: `value` is the mean of `each` network, `sd` their standard deviation, None for fewer than two."""
-
-    subject: str
-    name: str
-    task: str
-    value: float
-    sd: float | None
-    each: tuple[float, ...]
-    interval: tuple[float, float] | None
-    n: int
-    n_positive: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +42,7 @@ class CrossValidation:
     schema: int
     protocol: str
     data: str
+    label_rule: str
     store_sha256: str
     records: int
     patients: int
@@ -110,56 +89,73 @@ def cross_validate(
     for train, test in splits:
         split_by_folds(store, train=train, test=test)
     store.labels  # noqa: B018  a store without labels is refused here, and not after an epoch
+    outer = train_teachers(run, recipe, splits, "12-lead teachers")
     inner = [inner_splits(train) for train, _ in splits]
-    trained = train_teachers(
-        run, recipe, [*splits, *(s for group in inner for s in group)], "12-lead teachers"
-    )
-    outer, rest = trained[: len(splits)], trained[len(splits) :]
-    soft = []
-    for group in inner:
-        soft.append(soft_labels(rest[: len(group)]))
-        rest = rest[len(group) :]
-    frames = (*plan.frames, recipe.student.net.frames)
-    jobs = [
-        StudentJob(split=split, seed=seed, soft_logits=soft[g], embedding=outer[g][0]["embedding"])
-        for seed in plan.seeds
-        for g, split in enumerate(splits)
-    ]
-    students = train_students(run, recipe, jobs, frames, "lead-I networks")
-    measure = _Measure(store, store.rows_of(folds), plan.groups, plan.resamples)
-    lead_i = {count: _pool(students, f"logits_{count}", len(splits)) for count in frames}
-    own = lead_i[recipe.student.net.frames]
-    teachers = [_merge([group[k]["logits"] for group in outer]) for k in range(recipe.teacher.ensemble)]
+    every = [*splits, *(split for group in inner for split in group)]
+    soft = soft_labels(run, recipe, every, "inner 12-lead teachers")
+    measure = Measure(store, store.rows_of(folds), plan.groups, plan.resamples)
+
+    def pooled(recipe: Recipe, frames: tuple[int, ...], label: str) -> dict[int, list[Logits]]:
+        """For each window length the logits (records,) of each seed's networks."""
+        seeds = train_students(run, recipe, splits, soft[: len(splits)], plan.seeds, frames, label)
+        return {
+            count: [merge_folds(store, _asked(splits, parts, f"logits_{count}")) for parts in seeds]
+            for count in frames
+        }
+
+    net = recipe.student.net
+    lead_i = pooled(recipe, (*plan.frames, net.frames), "lead-I networks")
+    own = lead_i[net.frames]
     figures = measure.subject("lead_i", own)
+    crossfitted = train_students(
+        run,
+        recipe,
+        every[len(splits) :],
+        soft[len(splits) :],
+        plan.seeds,
+        (net.frames,),
+        "inner lead-I networks",
+    )
+    answers = [
+        as_shipped(store, _outer(run, splits, inner, logits, parts, f"logits_{net.frames}"))
+        for logits, parts in zip(own, crossfitted, strict=True)
+    ]
+    figures += measure.shipped("lead_i", answers)
     if plan.scratch:
-        parts = train_students(run, replace(recipe, align=None), jobs, frames, "lead-I networks from scratch")
-        scratch = _pool(parts, f"logits_{recipe.student.net.frames}", len(splits))
+        scratch = pooled(replace(recipe, align=None), (net.frames,), "lead-I networks from scratch")[
+            net.frames
+        ]
         figures += measure.subject("lead_i_from_scratch", scratch)
         figures += measure.difference("lead_i minus lead_i_from_scratch", own, scratch)
     if plan.device is not None:
         patch = recipe.with_device(plan.device, plan.noise)
-        parts = train_students(run, patch, jobs, frames, "lead-I networks of a patch")
-        device = _pool(parts, f"logits_{recipe.student.net.frames}", len(splits))
+        device = pooled(patch, (net.frames,), "lead-I networks of a patch")[net.frames]
         figures += measure.subject("lead_i_device", device)
         figures += measure.difference("lead_i_device minus lead_i", device, own)
     if plan.against is not None:
-        student, other = replace(recipe.student, net=plan.against), plan.against
-        parts = train_students(
-            run, replace(recipe, student=student), jobs, (*plan.frames, other.frames), other.name
+        other = plan.against
+        rival = replace(recipe, student=replace(recipe.student, net=other))
+        figures += measure.difference(
+            f"{net.name} minus {other.name}", own, pooled(rival, (other.frames,), other.name)[other.frames]
         )
-        name = f"{recipe.student.net.name} minus {other.name}"
-        figures += measure.difference(name, own, _pool(parts, f"logits_{other.frames}", len(splits)))
+    teachers = [
+        merge_folds(store, _asked(splits, [group[k] for group in outer], "logits"))
+        for k in range(recipe.teacher.ensemble)
+    ]
     figures += measure.rankings("teacher_12_leads", teachers)
     figures += measure.rankings("age_alone", [store.ages_years], known_age=True)
+    figures += measure.rival("lead_i minus age_alone", own, store.ages_years, known_age=True)
+    person = age_sex_logits(store, splits)
+    figures += measure.rankings("age_and_sex", [person])
+    figures += measure.rival("lead_i minus age_and_sex", own, person)
     for count in plan.frames:
-        figures += measure.difference(
-            f"lead_i with {count} frames minus {recipe.student.net.frames}", lead_i[count], own
-        )
+        figures += measure.difference(f"lead_i with {count} frames minus {net.frames}", lead_i[count], own)
     source = store.manifest.source
     return CrossValidation(
         schema=SCHEMA,
         protocol=PROTOCOL,
         data=f"{source.name} {source.version}, {source.selection}",
+        label_rule=source.label_rule,
         store_sha256=store.digest,
         records=len(measure.rows),
         patients=len(set(store.patients[measure.rows])),
@@ -171,100 +167,23 @@ def cross_validate(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Measure:
-    """Figures of pooled out-of-fold logits on `rows`."""
-
-    store: WindowStore
-    rows: NDArray[np.int64]
-    groups: tuple[Folds, ...]
-    resamples: int
-
-    def subject(self, name: str, logits: Sequence[Logits]) -> list[Figure]:
-        """Everything about one kind of network: its ranking, and its probabilities."""
-        figures = self.rankings(name, logits)
-        everyone = Task(ALL, self.rows)
-        calibrated = [self._calibrated(each) for each in logits]
-        for what, scores, statistic in (
-            ("auprc", logits, auprc),
-            ("sensitivity_at_specificity_90", logits, at_specificity),
-            ("brier", calibrated, brier),
-            ("expected_calibration_error", calibrated, expected_calibration_error),
-        ):
-            figures.append(self._figure(name, what, everyone, scores, statistic))
-        return figures
-
-    def rankings(self, name: str, scores: Sequence[Logits], *, known_age: bool = False) -> list[Figure]:
-        """AUROC in every comparison and on the last fold alone; among records of known age if asked for."""
-        last = Task(f"{ALL}_fold_{LAST_FOLD}", self.store.rows_of((LAST_FOLD,)))
-        compared = [*tasks(self.store, self.rows), last]
-        if known_age:
-            compared = [with_age(self.store, task) for task in compared]
-        return [
-            self._figure(name, "auroc", task, scores, auroc) for task in compared if ranked(self.store, task)
-        ]
-
-    def difference(self, name: str, a: Sequence[Logits], b: Sequence[Logits]) -> list[Figure]:
-        """Difference of the mean AUROC of a and of b, network by network on the same records."""
-        return [
-            self._difference(name, task, a, b)
-            for task in tasks(self.store, self.rows)
-            if task.name in COMPARED_IN_PAIRS
-        ]
-
-    def _difference(self, name: str, task: Task, a: Sequence[Logits], b: Sequence[Logits]) -> Figure:
-        labels, patients = self.store.labels[task.rows], self.store.patients[task.rows]
-        pairs = [(x[task.rows], y[task.rows]) for x, y in zip(a, b, strict=True)]
-
-        def each(chosen: NDArray[np.int64]) -> list[float]:
-            y = labels[chosen]
-            return [auroc(y, first[chosen]) - auroc(y, second[chosen]) for first, second in pairs]
-
-        result = bootstrap(lambda chosen: float(np.mean(each(chosen))), patients, resamples=self.resamples)
-        values = each(np.arange(len(task.rows)))
-        return self._document(name, "auroc_difference", task, values, result.interval)
-
-    def _figure(
-        self, subject: str, name: str, task: Task, scores: Sequence[Logits], statistic: Statistic
-    ) -> Figure:
-        labels = self.store.labels[task.rows]
-        values = [statistic(labels, np.asarray(score, dtype=np.float64)[task.rows]) for score in scores]
-        result = estimate(self.store, task.rows, scores, statistic, resamples=self.resamples)
-        return self._document(subject, name, task, values, result.interval)
-
-    def _document(
-        self, subject: str, name: str, task: Task, values: list[float], interval: tuple[float, float] | None
-    ) -> Figure:
-        return Figure(
-            subject=subject,
-            name=name,
-            task=task.name,
-            value=float(np.mean(values)),
-            sd=float(np.std(values, ddof=1)) if len(values) > 1 else None,
-            each=tuple(values),
-            interval=interval,
-            n=len(task.rows),
-            n_positive=int(self.store.labels[task.rows].sum()),
-        )
-
-    def _calibrated(self, logits: Logits) -> NDArray[np.float64]:
-        """Probabilities of each group under the map of the other groups."""
-        p = np.full(len(self.store), np.nan)
-        for group in self.groups:
-            held_out = self.store.rows_of(group)
-            others = np.setdiff1d(self.rows, held_out)
-            calibration = fit_platt(logits[others], self.store.labels[others], "the other groups")
-            p[held_out] = probabilities(calibration, logits[held_out])
-        return p
+def _asked(splits: Sequence[Split], parts: Sequence[Arrays], name: str) -> list[tuple[Folds, Logits]]:
+    """What the network of each split said of the folds that it was asked for."""
+    return [(held_out, part[name]) for (_, held_out), part in zip(splits, parts, strict=True)]
 
 
-def _pool(parts: Sequence[Arrays], name: str, groups: int) -> list[Logits]:
-    """For each seed the logits (records,) of its networks, one a group."""
-    return [_merge([part[name] for part in parts[i : i + groups]]) for i in range(0, len(parts), groups)]
-
-
-def _merge(predictions: Sequence[Logits]) -> Logits:
-    merged = predictions[0]
-    for other in predictions[1:]:
-        merged = np.where(np.isfinite(other), other, merged)
-    return merged
+def _outer(
+    run: RunFolder,
+    splits: Sequence[Split],
+    inner: Sequence[Sequence[Split]],
+    logits: Logits,
+    parts: Sequence[Arrays],
+    name: str,
+) -> list[OuterSplit]:
+    """One network a split, with what the students inside its training folds said; `parts` are all of these."""
+    rest, found = list(parts), []
+    for (train, held_out), group in zip(splits, inner, strict=True):
+        out_of_fold = merge_folds(run.store, _asked(group, rest[: len(group)], name))
+        found.append(OuterSplit(train, held_out, logits, out_of_fold))
+        rest = rest[len(group) :]
+    return found

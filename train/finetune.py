@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from edge_mi.store import WindowStore
 
 from .augment import SignalTable
+from .batches import in_batches
 from .config import StudentConfig
 from .device.noise import NO_TRACKS, PREFIX, NoiseTracks
 from .fake_quant import FakeQuantNet
@@ -25,7 +26,6 @@ from .splits import Folds
 from .targets import make_targets
 from .task_loss import task_loss
 
-PREDICT_BATCH = 256
 SOFT = "soft_logits"
 
 
@@ -136,15 +136,13 @@ def record_logits(
     """MI logits float32 (len(rows),): mean over the windows of `frames` frames that each record holds."""
     spec = net.spec
     window = spec.receptive_field + spec.total_stride * (frames - 1)
-    results = []
-    with torch.no_grad():
-        for i in range(0, len(rows), PREDICT_BATCH):
-            records = signals.records_mv(torch.from_numpy(rows[i : i + PREDICT_BATCH]))
-            starts = range(0, records.shape[2] - window + 1, spec.hop_samples)
-            windows = torch.stack([net(records[:, :, start : start + window])["mi"] for start in starts])
-            results.append(windows.mean(0))
-    logits: NDArray[np.float32] = torch.cat(results).numpy()
-    return logits
+
+    def logits(batch: Tensor) -> Tensor:
+        records = signals.records_mv(batch)
+        starts = range(0, records.shape[2] - window + 1, spec.hop_samples)
+        return torch.stack([net(records[:, :, start : start + window])["mi"] for start in starts]).mean(0)
+
+    return in_batches(rows, logits)
 
 
 def folded_weights(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -112,14 +111,6 @@ def finish(
         provenance=_provenance(store, rows, quick, earlier),
     )
     return ck.Checkpoint(info, trained.weights)
-
-
-def merge_folds(logits: Sequence[Logits]) -> Logits:
-    """One logit a record, float32 (records,), of networks that each predicted other records; NaN where none did."""
-    merged = np.full(len(logits[0]), np.nan, dtype=np.float32)
-    for each in logits:
-        merged = np.where(np.isfinite(each), each, merged)
-    return merged
 
 
 def _provenance(

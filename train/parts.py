@@ -34,6 +34,7 @@ from .provenance import versions
 
 PIPELINE: Final = 2  # raise it when a change of the code changes results
 WORKERS: Final = 2
+SNAPSHOT: Final = ".snapshot"
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 Work: TypeAlias = Callable[[WindowStore, Any, Mapping[str, NDArray[Any]], Path], Arrays]
@@ -79,6 +80,10 @@ class RunFolder:
         """Results of `parts` in their order: those on disk are read, the others computed and kept."""
         files = [self._file(part) for part in parts]
         missing = [(part, file) for part, file in zip(parts, files, strict=True) if not file.is_file()]
+        for file in files:
+            if file.is_file():
+                # killed after the part was written and before its snapshot was given up
+                file.with_suffix(SNAPSHOT).unlink(missing_ok=True)
         with Progress(len(parts), label) as progress:
             progress.advance(len(parts) - len(missing))
             if self._workers > 1 and len(missing) > 1:
@@ -111,7 +116,7 @@ class RunFolder:
 def execute(store_path: Path, part: Part, file: Path) -> None:
     """Compute one part and write it to `file`, whole or not at all."""
     prepare_torch()
-    snapshot = file.with_suffix(".snapshot")
+    snapshot = file.with_suffix(SNAPSHOT)
     arrays = part.work(open_store(store_path), part.request, part.inputs, snapshot)
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type]  # numpy 2 knows one more keyword

@@ -74,8 +74,7 @@ def learn_check(
 ) -> PolarityCheck:
     """The check learned on summed beats, int64 (n, samples), of records in `folds`, (n,); `source` says of whom."""
     scores = out_of_fold(beats, folds, config)
-    # a record turned over scores the opposite, to the last bit
-    limit = min(UPRIGHT_PERMILLE - 1, -int(np.quantile(scores, 1 - config.caught, method="lower")))
+    limit = inverted_limit(scores, config.caught)
     return PolarityCheck(
         weights=fit_weights(beats, config.ridge),
         inverted_permille=limit,
@@ -86,6 +85,12 @@ def learn_check(
         n=len(beats),
         chosen_on=source,
     )
+
+
+def inverted_limit(scores: NDArray[np.int64], caught: float) -> int:
+    """The limit, thousandths, that refuses a share `caught` of records turned over; `scores` (n,) as they are."""
+    # a record turned over scores the opposite, to the last bit
+    return min(UPRIGHT_PERMILLE - 1, -int(np.quantile(scores, 1 - caught, method="lower")))
 
 
 def out_of_fold(

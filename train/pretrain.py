@@ -148,6 +148,13 @@ class _Run:
                 runtime=runtime,
             )
 
+    def finished(self, file: Path, key: str) -> EncoderReport | None:
+        """The report of what was trained before, or None; a snapshot that a kill left behind is given up."""
+        report = finished_report(file, key)
+        if report is not None and self.world.first:
+            file.with_suffix(".snapshot").unlink(missing_ok=True)
+        return report
+
     def finish(self, file: Path, encoder: Encoder, **more: Any) -> EncoderReport:
         """Keep what was trained; only then is its snapshot given up."""
         report = self.report(encoder, **more)
@@ -227,7 +234,7 @@ def _teacher(run: _Run) -> tuple[Encoder, EncoderReport]:
         "clip": config.clip_norm, "seed": config.seed, "precision": plan.precision, "how": how,
     }  # fmt: skip
     key = run.key("teacher", **decides)
-    report = finished_report(file, key)
+    report = run.finished(file, key)
     if report is not None:
         encoder = make_encoder(net, leads=len(leads))
         load_weights(encoder, file)
@@ -298,7 +305,7 @@ def _student(run: _Run, lead: str, teacher: Encoder, teacher_sha256: str) -> Enc
     key = run.key(
         "student", config=alone, teacher=teacher_sha256, began_from=began_from, precision=plan.precision
     )
-    finished = finished_report(file, key)
+    finished = run.finished(file, key)
     if finished is not None:
         return finished
     column = run.leads.index(lead)

@@ -21,7 +21,6 @@ Encoder: TypeAlias = Net1D | PatchNet
 InputForm: TypeAlias = Literal["mv", "zscore"]
 
 TEACHERS: Final = ("net1d", "net1d-small")
-STUDENTS: Final = (*TEACHERS, *SIZES)
 
 ZSCORE_RATE_HZ: Final = 500
 SMALLEST_DEVIATION: Final = 1e-8

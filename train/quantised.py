@@ -11,9 +11,9 @@ from edge_mi.ranges import trained_on
 from edge_mi.store import WindowStore
 
 from .config import QatConfig, Recipe
-from .crossfit import StudentJob, inner_splits, soft_labels, train_students, train_teachers
+from .crossfit import inner_splits, merge_folds, soft_labels, train_students
 from .finetune import folded_weights
-from .finish import QuickRun, Trained, finish, merge_folds
+from .finish import QuickRun, Trained, finish
 from .parts import WORKERS, RunFolder
 from .qat import QatRequest, learned_ranges, qat_part
 
@@ -40,35 +40,35 @@ def train_qat(
     check_unseen(checkpoint, store, quick.test_fold)
     student = replace(recipe.student, net=info.net)
     recipe = replace(recipe, student=student)
-    splits = inner_splits(quick.folds)
-    teachers = train_teachers(run, recipe, splits, "12-lead teachers")
-    soft = soft_labels(teachers)
-    jobs = [
-        StudentJob(split=split, seed=quick.seed, soft_logits=soft, embedding=teacher[0]["embedding"])
-        for split, teacher in zip(splits, teachers, strict=True)
-    ]
-    students = train_students(run, recipe, jobs, (info.net.frames,), "lead-I networks")
-    initial = [folded_weights(part, info.net.layer_names) for part in students]
+    inner = inner_splits(quick.folds)
+    splits = [*inner, (quick.folds, (quick.test_fold,))]
+    soft = soft_labels(run, recipe, splits, "12-lead teachers")
+    net = info.net
+    (crossfitted,) = train_students(
+        run, recipe, inner, soft[:-1], (quick.seed,), (net.frames,), "lead-I networks"
+    )
+    initial = [*(folded_weights(part, net.layer_names) for part in crossfitted), checkpoint.weights]
     parts = [
         qat_part(
             QatRequest(
                 config=config, student=student, train_folds=train, predict_folds=test, seed=quick.seed
             ),
-            soft,
+            labels,
             weights,
         )
-        for (train, test), weights in zip(
-            [*splits, (quick.folds, (quick.test_fold,))], [*initial, checkpoint.weights], strict=True
-        )
+        for (train, test), labels, weights in zip(splits, soft, initial, strict=True)
     ]
-    *inner, final = run.compute(parts, "quantised networks")
+    *further, final = run.compute(parts, "quantised networks")
     ids = store.ids_of(store.rows_of(quick.folds))
     trained = Trained(
-        net=info.net,
-        weights=folded_weights(final, info.net.layer_names),
+        net=net,
+        weights=folded_weights(final, net.layer_names),
         ranges=learned_ranges(final, ids),
         tested=(("int8", final["logits_int8"]), ("float", final["logits_float"])),
-        out_of_fold=merge_folds([part["logits_int8"] for part in inner]),
+        out_of_fold=merge_folds(
+            store,
+            [(held_out, part["logits_int8"]) for (_, held_out), part in zip(inner, further, strict=True)],
+        ),
     )
     return finish(store, quick, info.signal, trained, info.provenance.data, info.polarity)
 

@@ -9,11 +9,11 @@ from edge_mi.ranges import calibration_ranges
 from edge_mi.signal_design import SignalDesign
 
 from .config import Recipe
-from .crossfit import StudentJob, inner_splits, soft_labels, train_students, train_teachers
+from .crossfit import inner_splits, merge_folds, soft_labels, train_students
 from .device.noise import load_noise, noise_source
 from .finetune import folded_weights
-from .finish import QuickRun, Trained, finish, merge_folds
-from .parts import WORKERS, Arrays, RunFolder
+from .finish import QuickRun, Trained, finish
+from .parts import WORKERS, RunFolder
 
 
 def train_quick(
@@ -28,43 +28,33 @@ def train_quick(
     """Train, calibrate and measure one network; goes on from the finished parts in `run_path`.
 
     The test fold is only measured. Probabilities and thresholds come from students cross-fitted inside the
-    training folds; the soft labels that these learn from were made by teachers of which some saw the held-out
-    labels, an influence on two parameters that is accepted to spare a second level of teachers.
+    training folds; neither they nor their teachers saw the labels of the records that they predict.
     Raises StoreError where the store is of another design or has no record in a fold.
     """
     run = RunFolder(run_path, store_path, workers=workers)
     store = run.store
     quick.check_store(store, design)
-    *inner, final = _students(run, recipe, quick)
+    inner = inner_splits(quick.folds)
+    splits = [*inner, (quick.folds, (quick.test_fold,))]
+    soft = soft_labels(run, recipe, splits, "12-lead teachers")
     net = recipe.student.net
+    ((*crossfitted, final),) = train_students(
+        run, recipe, splits, soft, (quick.seed,), (net.frames,), "lead-I networks"
+    )
     weights = folded_weights(final, net.layer_names)
     trained = Trained(
         net=net,
         weights=weights,
         ranges=calibration_ranges(store, store.rows_of(quick.folds), net, weights, recipe.ranges),
         tested=(("float", final[f"logits_{net.frames}"]),),
-        out_of_fold=merge_folds([part[f"logits_{net.frames}"] for part in inner]),
+        out_of_fold=merge_folds(
+            store,
+            [
+                (held_out, part[f"logits_{net.frames}"])
+                for (_, held_out), part in zip(inner, crossfitted, strict=True)
+            ],
+        ),
     )
     device = recipe.student.augment.device
     noise = () if device is None else noise_source(load_noise(recipe.noise), device.kinds)
     return finish(store, quick, design, trained, noise)
-
-
-def _students(run: RunFolder, recipe: Recipe, quick: QuickRun) -> list[Arrays]:
-    """Results of one student for each inner split, and of the final one last."""
-    inner = inner_splits(quick.folds)
-    final = (quick.folds, (quick.test_fold,))
-    aligned = recipe.align is not None
-    # only alignment needs a teacher that saw all training folds
-    teachers = train_teachers(run, recipe, [*inner, final] if aligned else inner, "12-lead teachers")
-    soft = soft_labels(teachers[: len(inner)])
-    jobs = [
-        StudentJob(
-            split=split,
-            seed=quick.seed,
-            soft_logits=soft,
-            embedding=teachers[i][0]["embedding"] if aligned else None,
-        )
-        for i, split in enumerate([*inner, final])
-    ]
-    return train_students(run, recipe, jobs, (recipe.student.net.frames,), "lead-I networks")

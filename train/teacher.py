@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from edge_mi.store import WindowStore
 
 from .augment import SignalTable
+from .batches import in_batches
 from .config import TeacherConfig
 from .data.ptbxl import LEADS
 from .fit import fit, seed_torch
@@ -24,7 +25,6 @@ from .task_loss import task_loss
 from .teacher_net import TeacherNet
 
 SEED_OFFSET = 100  # teachers and students never share a stream of random numbers
-PREDICT_BATCH = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +58,9 @@ def train_teacher(
     targets = make_targets(store, rows, config.task.code_min_records)
     net = fit_teacher(config, signals, targets, rows, request.seed, snapshot)
     logits = np.full(len(store), np.nan, dtype=np.float32)
-    logits[held_out] = _in_batches(held_out, lambda batch: net(signals.records_mv(batch))["mi"])
+    logits[held_out] = in_batches(held_out, lambda batch: net(signals.records_mv(batch))["mi"])
     embedding = np.full((len(store), config.embedding), np.nan, dtype=np.float32)
-    embedding[rows] = _in_batches(rows, lambda batch: net.embed(signals.records_mv(batch)))
+    embedding[rows] = in_batches(rows, lambda batch: net.embed(signals.records_mv(batch)))
     return {"logits": logits, "embedding": embedding}
 
 
@@ -83,21 +83,3 @@ def fit_teacher(
 
     fit(net, rows, loss_of, config.fit, seed=seed + SEED_OFFSET, snapshot=snapshot)
     return net
-
-
-def merge_out_of_fold(predictions: list[list[NDArray[np.float32]]]) -> NDArray[np.float32]:
-    """Soft labels float32 (records,): mean over the seeds of each group, groups merged, NaN where no group is."""
-    means = np.stack([np.mean(np.stack(seeds), axis=0) for seeds in predictions])
-    counts = np.isfinite(means).sum(axis=0)
-    if (counts > 1).any():
-        raise ValueError("a record was predicted by teachers of two groups")
-    return np.where(counts == 1, np.nansum(means, axis=0), np.nan).astype(np.float32)
-
-
-def _in_batches(rows: NDArray[np.int64], predict: Any) -> NDArray[np.float32]:
-    with torch.no_grad():
-        batches = [
-            predict(torch.from_numpy(rows[i : i + PREDICT_BATCH])) for i in range(0, len(rows), PREDICT_BATCH)
-        ]
-    result: NDArray[np.float32] = torch.cat(batches).numpy()
-    return result

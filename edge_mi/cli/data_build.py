@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+from edge_mi.data_folder import DATA_VARIABLE, DEFAULT_DATA, data_folder
 from edge_mi.optional import require
-
-DATA_VARIABLE: Final = "EDGE_MI_DATA"
-DEFAULT_DATA: Final = Path("../shared/data")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,8 +44,3 @@ def run(args: argparse.Namespace) -> int:
     args.data = args.data or data_folder(args.collection)
     commands: Any = import_module("edge_mi.train.data.commands")
     return int(commands.build(args))
-
-
-def data_folder(collection: str = "") -> Path:
-    """Where a collection is looked for when no --data says otherwise, or the folder that holds them all."""
-    return Path(os.environ.get(DATA_VARIABLE) or DEFAULT_DATA) / collection

@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-from edge_mi.cli.data_build import DATA_VARIABLE, DEFAULT_DATA, data_folder
+from edge_mi.data_folder import DATA_VARIABLE, DEFAULT_DATA, data_folder
 from edge_mi.netspec import SHIPPED_SIZE, SIZES
 from edge_mi.optional import require
 
@@ -196,7 +196,7 @@ def _add_run(parser: argparse.ArgumentParser, out: str) -> None:
 def _add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, metavar="DIR", help=_DATA_HELP)
     parser.add_argument(
-        "--rate", type=int, choices=(100, 500), default=100, help="records to read, Hz (default: 100)"
+        "--rate", type=int, choices=(100, 500), help="records of PTB-XL to read, Hz (default: 100)"
     )
 
 

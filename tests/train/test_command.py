@@ -32,6 +32,12 @@ from edge_mi.signal_design import SignalDesign
         (["qat", "--epochs", "0"], "--epochs 0; at least 1"),
         (["qat", "nothing.safetensors"], "nothing.safetensors: no such checkpoint"),
         (["qat", "--out", "nowhere/qat.safetensors"], "there is no folder nowhere"),
+        (
+            ["quick", "--noise", "synthetic"],
+            "--noise synthetic is what a patch hears: add --device-simulation",
+        ),
+        (["qat", "--noise", "synthetic"], "add --device-simulation"),
+        (["cv", "--out", "x.json", "--noise", "synthetic"], "add --device-simulation"),
         (["cv", "--out", "x.json", "--seeds", "0"], "at least 1 network"),
         (["cv", "--out", "x.json", "--size", "15k", "--against", "15k"], "name another"),
     ],
@@ -61,6 +67,8 @@ class Trained(Exception):
         (["quick"], "patchnet-67k", None, "edge-mi train quick --folds 1-8 --test-fold 9 --seed 0"),
         (["quick", "--size", "15k"], "patchnet-15k", None,
          "edge-mi train quick --folds 1-8 --test-fold 9 --seed 0 --size 15k"),
+        (["quick", "--rate", "500"], "patchnet-67k", None,
+         "edge-mi train quick --folds 1-8 --test-fold 9 --seed 0 --rate 500"),
         (["cv", "--size", "100k", "--against", "67k"], "patchnet-100k", "patchnet-67k",
          "edge-mi train cv --seeds 3 --size 100k --against 67k"),
     ],
@@ -100,7 +108,6 @@ def test_the_size_that_is_asked_for_is_trained(
             True,
         ),
         ("cv", ["--device-simulation"], " --device-simulation", True),
-        ("cv", ["--noise", "synthetic"], "", False),
     ],
 )
 def test_a_patch_is_simulated_where_it_is_asked_for(
@@ -163,6 +170,21 @@ def test_qat_writes_a_checkpoint_whose_ranges_were_learned(
     assert info.ranges.learned
     assert info.provenance.command == (
         "edge-mi train qat model.safetensors --folds 1-8 --test-fold 9 --seed 0 --epochs 2"
+    )
+
+
+@pytest.mark.parametrize("words", [["quick"], ["cv", "--out", "x.json"]])
+def test_a_rate_is_not_asked_of_a_store(
+    words: list[str],
+    toy_store: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", *words, "--data", str(toy_store), "--rate", "100"]) == 2
+    assert capsys.readouterr().err == (
+        f"edge-mi: --rate 100 chooses records of PTB-XL, and {toy_store} is a window store: leave it out\n"
     )
 
 

@@ -7,15 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from edge_mi.train.age_sex import age_sex_logits
+from edge_mi.train.as_shipped import OuterSplit, as_shipped
+from edge_mi.train.calibrate import fit_platt, operating_points, probabilities
 from edge_mi.train.config import Recipe
+from edge_mi.train.crossfit import merge_folds
 from edge_mi.train.crossvalidate import CrossValidation, Plan, cross_validate
 from edge_mi.train.device.config import DeviceConfig
 from edge_mi.train.splits import CROSS_VALIDATION_GROUPS
-from edge_mi.train.teacher import merge_out_of_fold
 
 from edge_mi import strict
+from edge_mi.metrics import auroc
 from edge_mi.signal_design import SignalDesign
-from edge_mi.store import WindowStore
+from edge_mi.store import StoredRecord, WindowStore, write_store
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +55,9 @@ def test_all_subjects_are_measured(result: CrossValidation) -> None:
         "tiny minus the-same",
         "teacher_12_leads",
         "age_alone",
+        "age_and_sex",
+        "lead_i minus age_alone",
+        "lead_i minus age_and_sex",
         "lead_i with 11 frames minus 13",
     }
 
@@ -71,15 +78,82 @@ def test_no_patient_is_on_both_sides_of_a_split(toy_store: Path) -> None:
         assert not set(store.patients[inside]) & set(store.patients[~inside])
 
 
-def test_soft_labels_are_means_over_seeds_merged_over_groups() -> None:
-    nan = np.nan
-    groups = [
-        [np.array([1, nan, nan]), np.array([3, nan, nan])],
-        [np.array([nan, 5, nan]), np.array([nan, 5, nan])],
+def test_probabilities_and_operating_points_are_judged_on_each_group_and_on_all(
+    result: CrossValidation,
+) -> None:
+    found = {(f.name, f.task): f for f in result.figures if f.subject == "lead_i"}
+    shares = [
+        f"{what}_of_{point}"
+        for point in ("sensitivity_90", "specificity_90", "balanced")
+        for what in ("sensitivity", "specificity")
     ]
-    np.testing.assert_array_equal(merge_out_of_fold(groups), np.array([2, 5, nan], dtype=np.float32))
+    for name in ("brier", "expected_calibration_error", *shares):
+        groups = [found[name, f"mi_vs_all_folds_{span}"] for span in ("1-3", "4-6", "7-9")]
+        whole = found[name, "mi_vs_all"]
+        assert sum(group.n for group in groups) == whole.n == 108
+        weight = {"sensitivity": lambda f: f.n_positive, "specificity": lambda f: f.n - f.n_positive}.get(
+            name.partition("_of_")[0], lambda f: f.n
+        )
+        if name != "expected_calibration_error":
+            pooled = sum(weight(group) * group.value for group in groups) / weight(whole)
+            assert whole.value == pytest.approx(pooled)
+    assert result.label_rule == "by hand"
 
 
-def test_a_record_predicted_twice_is_a_wrong_call() -> None:
+def test_map_and_thresholds_of_a_group_come_from_its_training_folds_alone(toy_store: Path) -> None:
+    """Other logits for the held-out folds change no other answer and no threshold."""
+    store = WindowStore.open(toy_store)
+    rng = np.random.default_rng(0)
+    logits = store.labels + rng.normal(size=len(store))
+    train, held_out = (1, 2, 3, 4, 5, 6), (7, 8, 9)
+    asked = store.rows_of(held_out)
+    nothing = logits.copy()
+    nothing[asked] = np.nan
+    found = as_shipped(store, [OuterSplit(train, held_out, logits, nothing)])
+    rows = store.rows_of(train)
+    calibration = fit_platt(logits[rows], store.labels[rows], "")
+    points = operating_points(probabilities(calibration, logits[rows]), store.labels[rows], "")
+    p = probabilities(calibration, logits[asked])
+    np.testing.assert_array_equal(found.probabilities[asked], p)
+    for point in points:
+        np.testing.assert_array_equal(found.decisions[point.name][asked], p >= point.threshold)
+    assert np.isnan(found.probabilities[rows]).all()
+
+
+def test_age_and_sex_are_learned_on_other_folds(
+    toy_store: Path, design: SignalDesign, tmp_path: Path
+) -> None:
+    """Where the old are ill in the training folds, the old are ranked first, whatever the held-out labels say."""
+    store = WindowStore.open(toy_store)
+
+    def old_are_ill(record: StoredRecord) -> StoredRecord:
+        old = record.age_years is not None and record.age_years > 60
+        return replace(record, mi=old if record.fold < 7 else not old)
+
+    write_store(
+        tmp_path / "store",
+        design=design,
+        source=store.manifest.source,
+        leads=store.manifest.leads,
+        records=[old_are_ill(record) for record in store.records],
+        signals_mv=[codes / 4096 for codes in store.codes],
+        samples_per_record=store.manifest.samples_per_record,
+    )
+    store = WindowStore.open(tmp_path / "store")
+    logits = age_sex_logits(store, [((1, 2, 3, 4, 5, 6), (7, 8, 9))])
+    asked = np.flatnonzero(np.isfinite(logits) & np.isfinite(store.ages_years))
+    assert set(store.folds[asked]) == {7, 8, 9}
+    assert auroc(store.labels[asked], logits[asked]) < 0.1
+
+
+def test_predictions_of_groups_become_one_and_a_fold_is_predicted_once(toy_store: Path) -> None:
+    store = WindowStore.open(toy_store)
+    ones, twos = (np.full(len(store), value, dtype=np.float32) for value in (1, 2))
+    merged = merge_folds(store, [((1, 2), ones), ((4,), twos)])
+    for folds, value in (((1, 2), 1), ((4,), 2)):
+        assert set(merged[store.rows_of(folds)]) == {value}
+    assert np.isnan(merged[store.rows_of((3, 5, 6, 7, 8, 9))]).all()
     with pytest.raises(ValueError, match="two groups"):
-        merge_out_of_fold([[np.array([1.0])], [np.array([2.0])]])
+        merge_folds(store, [((1, 2), ones), ((2, 3), twos)])
+    with pytest.raises(ValueError, match="was not predicted"):
+        merge_folds(store, [((1, 2), ones), ((3,), merged)])

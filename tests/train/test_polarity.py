@@ -8,7 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from edge_mi.train.polarity import PolarityConfig, beats_of, fit_polarity, fit_weights, out_of_fold
+from edge_mi.train.polarity import (
+    PolarityConfig,
+    beats_of,
+    fit_polarity,
+    fit_weights,
+    inverted_limit,
+    out_of_fold,
+)
 from heart_store import heart_store
 from toy import TOY_NET, toy_checkpoint
 
@@ -52,6 +59,17 @@ def test_what_a_limit_gave_is_counted_as_it_is_used(store: WindowStore) -> None:
     alone = fit_weights(beats[folds != 2], PolarityConfig().ridge)
     first = int(np.flatnonzero(folds == 2)[0])
     assert scores[first] == correlation_permille(beats[first].tolist(), alone)
+
+
+@pytest.mark.parametrize(("caught", "limit"), [(0.9, -100), (0.5, -500)])
+def test_the_limit_refuses_the_share_that_it_is_to_catch(caught: float, limit: int) -> None:
+    scores = np.arange(0, 1001)
+    assert inverted_limit(scores, caught) == limit
+    assert np.mean(-scores <= limit) >= caught
+
+
+def test_the_limit_stays_below_upright() -> None:
+    assert inverted_limit(np.arange(-100, 100), 0.9) == -1
 
 
 def test_records_turned_over_make_the_opposite_table(store: WindowStore) -> None:

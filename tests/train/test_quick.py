@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from edge_mi.train import parts
 from edge_mi.train.config import Recipe
+from edge_mi.train.crossfit import inner_splits, soft_labels, train_students
 from edge_mi.train.data.ptbxl import LEADS
 from edge_mi.train.device.config import DeviceConfig
 from edge_mi.train.finish import QuickRun
+from edge_mi.train.parts import RunFolder
 from edge_mi.train.quick import train_quick
+from edge_mi.train.splits import Folds
 from real_data import real_data
 
 from edge_mi.checkpoint import Checkpoint
@@ -83,7 +86,7 @@ def test_a_toy_that_can_be_learned_is_learned(whole: Path) -> None:
     assert crossfit[0].value > 0.8
 
 
-@pytest.mark.parametrize("stored", [1, 8, 10])
+@pytest.mark.parametrize("stored", [1, 20, 22])
 def test_a_killed_run_goes_on_to_the_same_bytes(
     toy_store: Path,
     plain: Recipe,
@@ -115,7 +118,11 @@ def test_finished_parts_are_not_computed_again(
 ) -> None:
     first = train(toy_store, tmp_path / "run", plain, design)
     monkeypatch.setattr(parts, "execute", None)
+    # as a kill leaves it, after the part was written
+    left = next((tmp_path / "run" / "parts").glob("student*.npz")).with_suffix(".snapshot")
+    left.touch()
     assert train(toy_store, tmp_path / "run", plain, design) == first
+    assert not left.exists()
 
 
 def test_another_recipe_gets_other_parts(
@@ -176,18 +183,17 @@ def test_noise_records_are_among_the_data_of_a_checkpoint(
     assert [(each.name, each.licence) for each in data] == [("toy", "none"), ("NSTDB", "ODC-By-1.0")]
 
 
-def test_labels_of_the_test_fold_decide_nothing_but_its_figures(
-    toy_store: Path, plain: Recipe, design: SignalDesign, whole: Path, tmp_path: Path
-) -> None:
-    store = WindowStore.open(toy_store)
+def lie_about(store_path: Path, folds: Folds, path: Path, design: SignalDesign) -> None:
+    """A store with false labels in `folds`."""
+    store = WindowStore.open(store_path)
 
     def flipped(record: StoredRecord) -> StoredRecord:
-        if record.fold != 9:
+        if record.fold not in folds:
             return record
         return replace(record, mi=not record.mi, norm=False, codes={"X": 0.0}, age_years=20.0)
 
     write_store(
-        tmp_path / "store",
+        path,
         design=design,
         source=store.manifest.source,
         leads=LEADS,
@@ -195,6 +201,37 @@ def test_labels_of_the_test_fold_decide_nothing_but_its_figures(
         signals_mv=[codes / 4096 for codes in store.codes],
         samples_per_record=300,
     )
+
+
+@pytest.mark.parametrize("aligned", [False, True])
+def test_lies_about_held_out_records_change_nothing_that_is_said_of_them(
+    toy_store: Path, tiny_recipe: Recipe, design: SignalDesign, tmp_path: Path, aligned: bool
+) -> None:
+    """Neither the student nor any teacher behind it learned from the labels of the folds that it predicts."""
+    recipe = tiny_recipe if aligned else replace(tiny_recipe, align=None)
+    held_out = inner_splits(QUICK.folds)[1][1]
+    lie_about(toy_store, held_out, tmp_path / "store", design)
+    said = []
+    for path in (toy_store, tmp_path / "store"):
+        run = RunFolder(tmp_path / f"run-{len(said)}", path, workers=1)
+        splits = inner_splits(QUICK.folds)
+        soft = soft_labels(run, recipe, splits, "teachers")
+        (students,) = train_students(run, recipe, splits, soft, (0,), (13,), "students")
+        said.append(
+            [
+                part["logits_13"][run.store.rows_of(test)]
+                for (_, test), part in zip(splits, students, strict=True)
+            ]
+        )
+    same = [np.array_equal(true, lied) for true, lied in zip(*said, strict=True)]
+    # the others did learn from them
+    assert same == [False, True, False, False]
+
+
+def test_labels_of_the_test_fold_decide_nothing_but_its_figures(
+    toy_store: Path, plain: Recipe, design: SignalDesign, whole: Path, tmp_path: Path
+) -> None:
+    lie_about(toy_store, (9,), tmp_path / "store", design)
     train(tmp_path / "store", tmp_path / "run", plain, design)
     mine, other = Checkpoint.load(whole), Checkpoint.load(tmp_path / "run.safetensors")
     for layer in mine.info.net.layer_names:

@@ -65,8 +65,10 @@ def check_folder(folder: Path, *, only: Sequence[str] = (), jobs: int = 1) -> Fo
     """Hash a download against its SHA256SUMS.txt, or a window store against its manifest.
 
     only: glob patterns on the path, for a download that was not meant to be whole. Raises ConfigError where the
-    folder has no list or nothing fits the patterns, RecordError and StoreError for a list that cannot be read.
+    folder is not there, has no list or nothing fits the patterns, RecordError and StoreError for a list that cannot be read.
     """
+    if not folder.is_dir():
+        raise ConfigError(f"there is no folder {folder} to check")
     if not (folder / SUMS_NAME).is_file():
         if not (folder / MANIFEST_FILE).is_file():
             raise ConfigError(

@@ -118,11 +118,12 @@ def patients_of(folder: Path) -> dict[int, tuple[str, int]]:
 
 @dataclass(frozen=True, slots=True)
 class PtbXlTable:
-    """Records whose signals are here, with their paths, and how many listed ones are not."""
+    """Records whose signals are here, with their paths and label rule, and how many listed ones are not."""
 
     records: tuple[StoredRecord, ...]
     paths: tuple[Path, ...]
     absent: int
+    label_rule: str
 
 
 def read_table(folder: Path, rate_hz: int = 100) -> PtbXlTable:
@@ -138,7 +139,12 @@ def read_table(folder: Path, rate_hz: int = 100) -> PtbXlTable:
             f"{folder}: the table lists {absent} records of folds 1 to 9 and none of their {rate_hz} Hz files is here: "
             f"download records{rate_hz} or choose the other rate"
         )
-    return PtbXlTable(tuple(item.record for item in listed), tuple(item.path for item in listed), absent)
+    return PtbXlTable(
+        tuple(item.record for item in listed),
+        tuple(item.path for item in listed),
+        absent,
+        collection.info.label_rule,
+    )
 
 
 def _twelve_leads(path: Path) -> tuple[NDArray[np.float64], float]:

@@ -9,15 +9,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_mi.store import WindowStore
-
+from ..age_sex import person_features
 from ..config import FitConfig, Recipe
-from ..crossfit import Split, inner_splits, soft_labels, train_teachers
+from ..crossfit import Split, soft_labels
 from ..data.ptbxl import LEADS
 from ..fit import total_steps
 from ..parts import Arrays, Part, RunFolder
 from ..splits import without
-from ..targets import make_targets
 from ..teacher_net import TeacherNet
 from .config import ProtocolConfig
 from .encoders import ENCODERS, count_parameters
@@ -86,14 +84,8 @@ class Bench:
     @cached_property
     def soft(self) -> list[Scores]:
         """For each split the logits (records,) of inner teachers that did not see the record."""
-        inner = [inner_splits(train) for train, _ in self.splits]
         recipe = Recipe(teacher=self.config.teacher)
-        trained = train_teachers(self.run, recipe, [s for group in inner for s in group], "inner teachers")
-        labels = []
-        for group in inner:
-            labels.append(soft_labels(trained[: len(group)]))
-            trained = trained[len(group) :]
-        return labels
+        return soft_labels(self.run, recipe, self.splits, "inner teachers")
 
     def _method(self, name: str) -> MethodResult:
         config, method = self.config, METHODS[name]
@@ -278,13 +270,6 @@ class Bench:
                 merged[rows] = each[rows]
             pooled.append(merged)
         return tuple(pooled)
-
-
-def person_features(store: WindowStore) -> Scores:
-    """Age and sex, each with whether it is known, float32 (records, 4)."""
-    person = make_targets(store, np.empty(0, dtype=np.int64), 1)
-    columns = (person.age, person.age_known, person.female, person.sex_known)
-    return np.stack([column.numpy() for column in columns], axis=1)
 
 
 def _parameters(config: ProtocolConfig, method: Method) -> int:

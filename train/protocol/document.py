@@ -35,16 +35,15 @@ def write_report(
     descriptions: Mapping[str, str] | None = None,
     resamples: int = RESAMPLES,
     st_mv: Floats | None = None,
-    force: bool = False,
 ) -> Report:
     """Judge `result` and write the folder `out`: results.json, table.md and the plots.
 
-    The arguments after `command` are those of `make_report`; with `force` an earlier report is replaced.
+    The arguments after `command` are those of `make_report`.
     Raises MissingDependency without Matplotlib, ConfigError for a result that is not of this store, OutputError
     where `out` exists or cannot be written; what is found before anything is computed is found at once.
     """
     require_plots()
-    with new_folder(out, ours=FILES, force=force) as folder:
+    with new_folder(out, ours=FILES) as folder:
         report = make_report(
             result,
             store,

@@ -62,6 +62,11 @@ def test_a_folder_in_place_of_a_file_is_a_change(folder: Path) -> None:
     assert check_folder(folder).first_changed == ("d0/000.dat",)
 
 
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"there is no folder .*nowhere to check"):
+        check_folder(tmp_path / "nowhere")
+
+
 def test_a_folder_without_a_list(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"neither SHA256SUMS\.txt nor manifest\.json"):
         check_folder(tmp_path)
