@@ -61,7 +61,7 @@ def test_what_a_limit_gave_is_counted_as_it_is_used(store: WindowStore) -> None:
     assert scores[first] == correlation_permille(beats[first].tolist(), alone)
 
 
-@pytest.mark.parametrize(("caught", "limit"), [(0.9, -100), (0.5, -500)])
+@pytest.mark.parametrize(("caught", "limit"), [(0.75, -250), (0.5, -500)])
 def test_the_limit_refuses_the_share_that_it_is_to_catch(caught: float, limit: int) -> None:
     scores = np.arange(0, 1001)
     assert inverted_limit(scores, caught) == limit

@@ -40,7 +40,7 @@ LOOSE = AgreementLimits(family_decisions=1.0, float_decisions=1.0, auroc_differe
 
 @pytest.fixture(scope="module")
 def plain(tiny_recipe: Recipe) -> Recipe:
-    return replace(tiny_recipe, align=None)
+    return replace(tiny_recipe, align=None, teacher=replace(tiny_recipe.teacher, ensemble=1))
 
 
 @pytest.fixture(scope="module")
