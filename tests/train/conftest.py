@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from edge_mi.train.config import (
     AlignConfig,
     AugmentConfig,
@@ -30,8 +32,10 @@ SAMPLES = 300
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> None:
+def one_thread() -> Iterator[None]:
     prepare_torch()
+    yield
+    torch.set_flush_denormal(False)  # what other rooms test needs small numbers
 
 
 @pytest.fixture(scope="session")
