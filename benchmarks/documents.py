@@ -286,7 +286,8 @@ def _card(bundle: Bundle, cv: Json) -> list[str]:
         f"- At its default threshold ({point.threshold:.3f}, {point.name}) it found {point.sensitivity:.0%} of the infarctions and raised "
         f"{1 - point.specificity:.0%} of the others among the records that the threshold was chosen on.{_held_out(cv, point.name)}",
         "- It never saw an ambulance, a wrist, a chest strap, or a heart attack in its first minutes.",
-        "- Electrodes that are swapped turn its answer round; a strap worn on the chest is not lead I and is not judged.",
+        "- Electrodes that are swapped turn its answer round. Such a lead I is withheld as upside down where the check sees it, which it "
+        "often does not in a heart whose QRS points down by itself (docs/figures.md). A strap worn on the chest is not lead I and is not judged.",
         "",
         "## At which prevalence its probability holds",
         "",
