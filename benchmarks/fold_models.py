@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
+import json
+import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from edge_mi.export.bundle_writer import write_unchecked
@@ -16,8 +20,10 @@ from numpy.typing import NDArray
 
 from edge_mi.bundle import Bundle
 from edge_mi.checkpoint import Checkpoint
+from edge_mi.data_folder import data_folder
 from edge_mi.detector import Detector
-from edge_mi.errors import ConfigError
+from edge_mi.errors import ConfigError, EdgeMIError
+from edge_mi.files import check_place, write_file
 from edge_mi.metrics import Interval, bootstrap_auroc, bootstrap_auroc_difference
 from edge_mi.records import Record, read_record
 from edge_mi.score import score_signal
@@ -108,6 +114,37 @@ def open_models(words: Sequence[str], fold: Fold) -> Iterator[list[Model]]:
                 )
             models.append(Model(name, Detector(bundle)))
         yield models
+
+
+def measure_fold(
+    about: str | None,
+    result: Path,
+    measure: Callable[[Fold, list[Model], argparse.Namespace], dict[str, Any]],
+    options: Callable[[argparse.ArgumentParser], None] = lambda parser: None,
+) -> int:
+    """The command line of a benchmark on one fold: its models, the fold, the data, and `options`; exit code.
+
+    about: the help text. result: where the document of `measure` goes without --out.
+    """
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument(
+        "models", nargs="*", metavar="NAME=MODEL", help="checkpoint or bundle (default: the shipped)"
+    )
+    parser.add_argument("--fold", type=int, default=9, help="fold of PTB-XL that no model saw (default: 9)")
+    parser.add_argument("--data", type=Path, help="folder of PTB-XL (default: ptbxl in $EDGE_MI_DATA)")
+    options(parser)
+    parser.add_argument("--out", type=Path, default=result, metavar="FILE")
+    args = parser.parse_args()
+    try:
+        check_place(args.out)
+        fold = read_fold(args.data or data_folder("ptbxl"), args.fold)
+        with open_models(args.models, fold) as models:
+            document = measure(fold, models, args)
+    except EdgeMIError as exc:
+        print(f"edge-mi: {exc}", file=sys.stderr)
+        return exc.exit_code
+    write_file(args.out, (json.dumps(document, indent=1) + "\n").encode())
+    return 0
 
 
 def hear(model: Model, signal: Record) -> Heard:

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -25,13 +23,11 @@ from edge_mi.train.device.snr import find_beats, mix_at_snr
 from numpy.typing import NDArray
 
 from edge_mi.data_folder import data_folder
-from edge_mi.errors import EdgeMIError
-from edge_mi.files import check_place, write_file
 from edge_mi.progress import Progress
 from edge_mi.records import Record
 from edge_mi.signal_design import SignalDesign
 
-from .fold_models import Fold, Heard, Model, auroc_document, hear, open_models, read_fold
+from .fold_models import Fold, Heard, Model, auroc_document, hear, measure_fold
 
 SCHEMA: Final = 1
 RESULT: Final = Path(__file__).resolve().parent / "results" / "noise.json"
@@ -42,26 +38,16 @@ CLEAN, PATCH = "none", "patch"
 
 def main() -> int:
     """Measure what the command line names, and write the result."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "models", nargs="*", metavar="NAME=MODEL", help="checkpoint or bundle (default: the shipped)"
-    )
-    parser.add_argument("--fold", type=int, default=9, help="fold of PTB-XL that no model saw (default: 9)")
-    parser.add_argument("--data", type=Path, help="folder of PTB-XL (default: ptbxl in $EDGE_MI_DATA)")
-    parser.add_argument("--noise", type=Path, help="folder of NSTDB, or `synthetic` (default: beside PTB-XL)")
-    parser.add_argument("--out", type=Path, default=RESULT, metavar="FILE")
-    args = parser.parse_args()
-    try:
-        check_place(args.out)
-        fold = read_fold(args.data or data_folder("ptbxl"), args.fold)
-        noise = load_noise(noise_folder(args.noise, data_folder())).part("test")
-        with open_models(args.models, fold) as models:
-            document = noise_sweep(fold, models, noise)
-    except EdgeMIError as exc:
-        print(f"edge-mi: {exc}", file=sys.stderr)
-        return exc.exit_code
-    write_file(args.out, (json.dumps(document, indent=1) + "\n").encode())
-    return 0
+
+    def options(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "--noise", type=Path, help="folder of NSTDB, or `synthetic` (default: beside PTB-XL)"
+        )
+
+    def measure(fold: Fold, models: list[Model], args: argparse.Namespace) -> dict[str, Any]:
+        return noise_sweep(fold, models, load_noise(noise_folder(args.noise, data_folder())).part("test"))
+
+    return measure_fold(__doc__, RESULT, measure, options)
 
 
 def noise_sweep(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from html import escape
 from math import ceil, floor
 from typing import Any, Final
 
 from edge_mi.markdown import interval, table
 
 from .measured_on import labels_of
+from .svg import line, opening, text, value_grid
 
 Json = dict[str, Any]
 
@@ -125,24 +125,21 @@ def noise_svg(document: Json) -> str:
     ]
     low, high = floor(20 * min(ends)) / 20, ceil(20 * max(ends)) / 20
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
-        'aria-label="AUROC against the signal-to-noise ratio for three kinds of noise">',
-        f"<style>{_STYLE}</style>",
-        f'<rect class="ground" width="{_WIDTH}" height="{_HEIGHT}"/>',
-        _text(_LEFT, 26, "AUROC in noise, MI against all others", "title"),
-        _text(
+        *opening(_WIDTH, _HEIGHT, "AUROC against the signal-to-noise ratio for three kinds of noise", _STYLE),
+        text(_LEFT, 26, "AUROC in noise, MI against all others", "title"),
+        text(
             _LEFT, 47,
             f"PTB-XL fold {document['fold']}, n = {document['n']} ({document['n_positive']} with MI), int8 through the stream, "
             "quality rules ignored, 95 % over patients",
             "quiet",
         ),
-        _text(
+        text(
             _LEFT, 66, "Dashed: share of windows that the rules let through, none at the bottom and all at the top", "quiet"
         ),
     ]  # fmt: skip
     for i, name in enumerate(names):
         at = _LEFT + 200 * i
-        parts += [f'<path class="line m{i}" d="M{at} 84h24"/>', _text(at + 32, 88, name)]
+        parts += [f'<path class="line m{i}" d="M{at} 84h24"/>', text(at + 32, 88, name)]
     for i, kind in enumerate(_PANELS):
         parts += _panel(document, names, kind, _LEFT + i * (_PANEL + _GAP), low, high, first=i == 0)
     return "\n".join([*parts, "</svg>"]) + "\n"
@@ -162,17 +159,12 @@ def _panel(
     def y(value: float) -> float:
         return round(bottom - (bottom - _TOP) * (value - low) / (high - low), 1)
 
-    parts = []
-    for k in range(round((high - low) / 0.05) + 1):
-        at = y(low + 0.05 * k)
-        parts.append(_line("grid", left, at, left + _PANEL, at))
-        if first:
-            parts.append(_text(left - 10, at + 4, f"{low + 0.05 * k:.2f}", "quiet", anchor="end"))
-    parts.append(_line("axis", left, bottom, left + _PANEL, bottom))
+    parts = value_grid(y, low, high, 0.05, left=left, width=_PANEL, named=first)
+    parts.append(line("axis", left, bottom, left + _PANEL, bottom))
     for k, condition in enumerate(shown):
         label = "clean" if condition["snr_db"] is None else f"{condition['snr_db']:g}"
-        parts.append(_text(x(k), bottom + 20, label, "quiet", anchor="middle"))
-    parts.append(_text(left + _PANEL / 2, bottom + 42, f"SNR in dB, {_NAMES[kind]}", anchor="middle"))
+        parts.append(text(x(k), bottom + 20, label, "quiet", anchor="middle"))
+    parts.append(text(left + _PANEL / 2, bottom + 42, f"SNR in dB, {_NAMES[kind]}", anchor="middle"))
     for i, name in enumerate(names):
         found = [condition["models"][name] for condition in shown]
         aside = 4 * (2 * i - len(names) + 1)
@@ -180,7 +172,7 @@ def _panel(
         parts.append(f'<polyline class="line m{i}" points="{route}"/>')
         for k, each in enumerate(found):
             ends = each["auroc_ungated"]["interval"]
-            parts.append(_line(f"bar m{i}", x(k) + aside, y(ends[0]), x(k) + aside, y(ends[1])))
+            parts.append(line(f"bar m{i}", x(k) + aside, y(ends[0]), x(k) + aside, y(ends[1])))
             parts.append(
                 f'<circle class="m{i}" cx="{x(k) + aside:g}" cy="{y(each["auroc_ungated"]["value"])}" r="3.5"/>'
             )
@@ -200,14 +192,3 @@ def _auroc(found: Json | None, form: str = ".3f") -> str:
 
 def _ends(found: Json | None, *, signed: bool = False) -> str:
     return "-" if found is None else interval(found["interval"], signed=signed)
-
-
-def _text(x: float, y: float, text: str, kind: str = "", *, anchor: str = "start") -> str:
-    attributes = f' class="{kind}"' if kind else ""
-    if anchor != "start":
-        attributes += f' text-anchor="{anchor}"'
-    return f'<text x="{x:g}" y="{y:g}"{attributes}>{escape(text)}</text>'
-
-
-def _line(kind: str, x1: float, y1: float, x2: float, y2: float) -> str:
-    return f'<line class="{kind}" x1="{x1:g}" y1="{y1:g}" x2="{x2:g}" y2="{y2:g}"/>'

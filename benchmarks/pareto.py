@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 from math import ceil, floor, log10
 from typing import Any, Final
+
+from .svg import line, opening, text, value_grid
 
 Json = dict[str, Any]
 
@@ -52,12 +53,9 @@ def pareto_svg(document: Json) -> str:
     )
     n = auroc[0]
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
-        'aria-label="AUROC of each size of PatchNet against bytes, arena and multiply-accumulates">',
-        f"<style>{_STYLE}</style>",
-        f'<rect class="ground" width="{_WIDTH}" height="{_HEIGHT}"/>',
-        _text(_LEFT, 26, "PatchNet in its sizes: cross-validated AUROC, MI against all others", "title"),
-        _text(
+        *opening(_WIDTH, _HEIGHT, "AUROC of each size of PatchNet against bytes, arena and multiply-accumulates", _STYLE),
+        text(_LEFT, 26, "PatchNet in its sizes: cross-validated AUROC, MI against all others", "title"),
+        text(
             _LEFT, 47,
             f"float, PTB-XL folds 1 to 9, mean of {n['networks']} networks, 95 % over patients, "
             f"n = {n['n']:,} ({n['n_positive']} with MI)",
@@ -71,7 +69,7 @@ def pareto_svg(document: Json) -> str:
         ]
         parts += _panel(_LEFT + i * (_PANEL + _GAP), title, points, low, high, first=i == 0)
     parts.append(
-        _text(_LEFT, _HEIGHT - 16, "Filled: no size costs less and reaches as much.", "quiet") + "\n</svg>"
+        text(_LEFT, _HEIGHT - 16, "Filled: no size costs less and reaches as much.", "quiet") + "\n</svg>"
     )
     return "\n".join(parts) + "\n"
 
@@ -89,17 +87,12 @@ def _panel(
     def y(value: float) -> float:
         return round(bottom - (bottom - _TOP) * (value - low) / (high - low), 1)
 
-    parts = []
-    for k in range(round((high - low) / 0.02) + 1):
-        at = y(low + 0.02 * k)
-        parts.append(_line("grid", left, at, left + _PANEL, at))
-        if first:
-            parts.append(_text(left - 10, at + 4, f"{low + 0.02 * k:.2f}", "quiet", anchor="end"))
-    parts.append(_line("axis", left, bottom, left + _PANEL, bottom))
+    parts = value_grid(y, low, high, 0.02, left=left, width=_PANEL, named=first)
+    parts.append(line("axis", left, bottom, left + _PANEL, bottom))
     for k in range(round(widest / step) + 1):
-        parts.append(_line("axis", x(step * k), bottom, x(step * k), bottom + 5))
-        parts.append(_text(x(step * k), bottom + 21, f"{step * k:g}", "quiet", anchor="middle"))
-    parts.append(_text(left + _PANEL / 2, bottom + 43, title, anchor="middle"))
+        parts.append(line("axis", x(step * k), bottom, x(step * k), bottom + 5))
+        parts.append(text(x(step * k), bottom + 21, f"{step * k:g}", "quiet", anchor="middle"))
+    parts.append(text(left + _PANEL / 2, bottom + 43, title, anchor="middle"))
     if first:
         middle = (_TOP + bottom) / 2
         parts.append(
@@ -110,12 +103,12 @@ def _panel(
     parts.append(f'<polyline class="front" points="{route}"/>')
     for i, point in enumerate(points):
         at, top, foot = x(point.cost), y(point.high), y(point.low)
-        parts.append(_line("bar", at, top, at, foot))
-        parts += [_line("bar", at - 5, end, at + 5, end) for end in (top, foot)]
+        parts.append(line("bar", at, top, at, foot))
+        parts += [line("bar", at - 5, end, at + 5, end) for end in (top, foot)]
         kind = "dot" if point in best else "dot beaten"
         parts.append(f'<circle class="{kind}" cx="{at}" cy="{y(point.value)}" r="5"/>')
         # in turn above and below, since neighbours can be close
-        parts.append(_text(at, foot + 18 if i % 2 else top - 8, point.label, "label", anchor="middle"))
+        parts.append(text(at, foot + 18 if i % 2 else top - 8, point.label, "label", anchor="middle"))
     return parts
 
 
@@ -127,14 +120,3 @@ def _nice_step(at_least: float) -> float:
     """The smallest of 1, 2 and 5 times a power of ten that is not below `at_least`."""
     power = 10.0 ** floor(log10(at_least))
     return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= at_least)
-
-
-def _text(x: float, y: float, text: str, kind: str = "", *, anchor: str = "start") -> str:
-    attributes = f' class="{kind}"' if kind else ""
-    if anchor != "start":
-        attributes += f' text-anchor="{anchor}"'
-    return f'<text x="{x:g}" y="{y:g}"{attributes}>{escape(text)}</text>'
-
-
-def _line(kind: str, x1: float, y1: float, x2: float, y2: float) -> str:
-    return f'<line class="{kind}" x1="{x1:g}" y1="{y1:g}" x2="{x2:g}" y2="{y2:g}"/>'

@@ -10,24 +10,19 @@ the step between two baselines in.
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_mi.data_folder import data_folder
 from edge_mi.detector import Answer
-from edge_mi.errors import ConfigError, EdgeMIError
-from edge_mi.files import check_place, write_file
+from edge_mi.errors import ConfigError
 from edge_mi.progress import Progress
 from edge_mi.score import score_signal
 from edge_mi.sources import chunks_of
 
-from .fold_models import Fold, Model, auroc_document, open_models, read_fold
+from .fold_models import Fold, Model, auroc_document, measure_fold
 
 Joint: TypeAlias = Literal["level", "raw"]
 
@@ -39,24 +34,7 @@ ORDER_SEED: Final = 0
 
 def main() -> int:
     """Measure what the command line names, and write the result."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "models", nargs="*", metavar="NAME=MODEL", help="checkpoint or bundle (default: the shipped)"
-    )
-    parser.add_argument("--fold", type=int, default=9, help="fold of PTB-XL that no model saw (default: 9)")
-    parser.add_argument("--data", type=Path, help="folder of PTB-XL (default: ptbxl in $EDGE_MI_DATA)")
-    parser.add_argument("--out", type=Path, default=RESULT, metavar="FILE")
-    args = parser.parse_args()
-    try:
-        check_place(args.out)
-        fold = read_fold(args.data or data_folder("ptbxl"), args.fold)
-        with open_models(args.models, fold) as models:
-            document = splice_fold(fold, models)
-    except EdgeMIError as exc:
-        print(f"edge-mi: {exc}", file=sys.stderr)
-        return exc.exit_code
-    write_file(args.out, (json.dumps(document, indent=1) + "\n").encode())
-    return 0
+    return measure_fold(__doc__, RESULT, lambda fold, models, _: splice_fold(fold, models))
 
 
 def splice_fold(fold: Fold, models: list[Model]) -> dict[str, Any]:

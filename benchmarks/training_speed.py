@@ -16,13 +16,13 @@ from typing import Any, Final
 
 import numpy as np
 
+from edge_mi.records.leads import TWELVE_LEADS
 from edge_mi.store import StoredRecord, StoreSource, WindowStore, write_store
 
 from .machine import describe_machine
 
 SCHEMA: Final = 1
 RECORDS, SAMPLES, CUT, RATE_HZ = 2048, 1000, 800, 100
-LEADS: Final = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 # network -> records in a batch
 NETS: Final = {"67k": 64, "net1d-small": 64}
 STEPS, WARM_UP, ROUNDS = 16, 2, 3
@@ -46,7 +46,7 @@ def main() -> int:
             "threads": 1,
             "readers": 1,
             "window_s": CUT / RATE_HZ,
-            "leads_read": len(LEADS),
+            "leads_read": len(TWELVE_LEADS),
             "n": ROUNDS * STEPS,
             "nets": {name: summary(name, found) for name, found in rounds.items()},
             "loading_alone_windows_per_s": round(loading),
@@ -99,7 +99,7 @@ def summary(name: str, rounds: list[dict[str, float]]) -> dict[str, float | int]
 def make_feed(store: WindowStore) -> Any:
     """The loader of training at scale, with one thread."""
     feed: Any = import_module("edge_mi.train.pretrain_feed").CutFeed
-    return feed(store, LEADS, cut_samples=CUT, seed=0, readers=1)
+    return feed(store, TWELVE_LEADS, cut_samples=CUT, seed=0, readers=1)
 
 
 def batches(size: int, count: int) -> list[Any]:
@@ -132,9 +132,9 @@ def noise_store(path: Path) -> WindowStore:
             name="noise", version="1", licence="none", selection="all", source_rate_hz=RATE_HZ,
             label_rule="none", records_absent=0,
         ),
-        leads=LEADS,
+        leads=TWELVE_LEADS,
         records=records,
-        signals_mv=(rng.normal(scale=0.3, size=(len(LEADS), SAMPLES)) for _ in range(RECORDS)),
+        signals_mv=(rng.normal(scale=0.3, size=(len(TWELVE_LEADS), SAMPLES)) for _ in range(RECORDS)),
         samples_per_record=SAMPLES,
     )  # fmt: skip
     return WindowStore.open(path)

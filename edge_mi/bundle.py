@@ -6,7 +6,6 @@ A folder of `model.json` and the files that it lists with their sha256. Whatever
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import stat
@@ -213,7 +212,10 @@ class Bundle:
         signature = _read(path, SIGNATURE) if os.path.lexists(path / SIGNATURE) else None
         if require_signed is not None:
             _check_signed(path, document, signature, require_signed)
-        _check_schema(path, document)
+        if (schema := strict.other_schema(document, SCHEMA)) is not None:
+            raise BundleError(
+                f"{path / MODEL_JSON}: schema {schema}, this version of edge-mi reads schema {SCHEMA}; export it again"
+            )
         try:
             info = strict.loads(document.decode("utf-8"), BundleInfo)
         except (strict.DocumentError, UnicodeDecodeError) as exc:
@@ -269,18 +271,6 @@ def _check_nothing_else(path: Path, covered: set[str]) -> None:
         raise BundleError(f"cannot list {path}: {exc.strerror or exc}") from exc
     if foreign is not None:
         raise SignatureError(f"{path} holds {foreign!a}, which its signature does not cover; remove it")
-
-
-def _check_schema(path: Path, document: bytes) -> None:
-    """Say that a bundle is old (or too new) before its keys are looked at."""
-    try:
-        schema = json.loads(document)["schema"]
-    except (ValueError, TypeError, KeyError):
-        return  # what is wrong with it the strict reader says better
-    if type(schema) is int and schema != SCHEMA:
-        raise BundleError(
-            f"{path / MODEL_JSON}: schema {schema}, this version of edge-mi reads schema {SCHEMA}; export it again"
-        )
 
 
 def _read(folder: Path, name: str) -> bytes:

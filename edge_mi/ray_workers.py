@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
 from tempfile import TemporaryDirectory
@@ -18,10 +17,10 @@ from typing import Any, Final, TypeVar
 
 from edge_mi.errors import ConfigError
 from edge_mi.optional import require
+from edge_mi.workers import AHEAD, few_ahead
 
 LOCAL: Final = "local"
 
-_AHEAD: Final = 4  # tasks begun for each processor
 _RETRIES: Final = 2  # of a task whose worker died, before it is done here
 _KNOCK_S: Final = 10.0
 _OBJECT_STORE_BYTES: Final = (
@@ -70,7 +69,7 @@ class RayWorkers:
         if not processors:
             self._leave()
             raise ConfigError(f"the Ray cluster at {self._address} has no processor")
-        self._ahead = _AHEAD * processors
+        self._ahead = AHEAD * processors
         self._run = self._ray.remote(num_cpus=1, max_retries=_RETRIES)(_run)
         # in a list it travels as a reference, and is fetched once by each process
         self._key, self._shared = secrets.token_hex(8), [self._ray.put(self._setting)]
@@ -92,13 +91,12 @@ class RayWorkers:
         What a dead worker had in hand is begun again elsewhere, and at last done in this process, by `here`.
         Raises ConfigError where a worker cannot do the work at all.
         """
-        begun: deque[tuple[_Item, Any]] = deque()
-        for item in items:
-            begun.append((item, self._begin(work, item)))
-            if len(begun) >= self._ahead:
-                yield self._result(*begun.popleft(), here)
-        while begun:
-            yield self._result(*begun.popleft(), here)
+        return few_ahead(
+            items,
+            lambda item: self._begin(work, item),
+            lambda item, reference: self._result(item, reference, here),
+            self._ahead,
+        )
 
     def _begin(self, work: Callable[[_Item], _Result], item: _Item) -> Any:
         try:

@@ -59,6 +59,19 @@ def parse(text: str) -> Any:
         raise DocumentError("not JSON: nested too deeply") from exc
 
 
+def other_schema(text: str | bytes, expected: int) -> int | None:
+    """The schema that a document states, where it is another whole number than `expected`; else None.
+
+    Asked before its keys are looked at, so that an old document is called old and not wrong; what is wrong with one
+    that states none, `loads` says better.
+    """
+    try:
+        schema = json.loads(text)["schema"]
+    except (ValueError, TypeError, KeyError):
+        return None
+    return schema if type(schema) is int and schema != expected else None
+
+
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not a JSON number")
 

@@ -13,9 +13,10 @@ from multiprocessing import get_context, parent_process
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
-_AHEAD: Final = 4  # pieces of work begun for each worker: enough that none waits, few enough for any archive
+AHEAD: Final = 4  # pieces of work begun for each worker: enough that none waits, few enough for any archive
 
 _Item = TypeVar("_Item")
+_Begun = TypeVar("_Begun")
 _Result = TypeVar("_Result")
 
 
@@ -27,7 +28,7 @@ class WorkerPool(ProcessPoolExecutor):
     """
 
     def __init__(self, workers: int, begin: Callable[..., None] | None = None, *arguments: Any) -> None:
-        self._ahead = _AHEAD * workers
+        self._ahead = AHEAD * workers
         super().__init__(
             workers, mp_context=get_context("spawn"), initializer=_begin, initargs=(begin, arguments)
         )
@@ -44,19 +45,21 @@ class WorkerPool(ProcessPoolExecutor):
         self,
         work: Callable[[_Item], _Result],
         items: Iterable[_Item],
-        here: Callable[[_Item], _Result],
+        here: Callable[[_Item], _Result] | None = None,
+        *,
+        ahead: int | None = None,
     ) -> Iterator[_Result]:
         """Give work(item) for each item, in order, with few items begun ahead of the one that is given next.
 
-        What a dead worker had in hand is done in this process, by `here`.
+        What a dead worker had in hand is done in this process, by `here`; without it BrokenProcessPool is raised.
+        ahead: items begun at most (default: four a worker).
         """
-        begun: deque[tuple[_Item, Future[_Result]]] = deque()
-        for item in items:
-            begun.append((item, self._begin(work, item)))
-            if len(begun) >= self._ahead:
-                yield _result(*begun.popleft(), here)
-        while begun:
-            yield _result(*begun.popleft(), here)
+        return few_ahead(
+            items,
+            lambda item: self._begin(work, item),
+            lambda item, future: _result(item, future, here),
+            ahead or self._ahead,
+        )
 
     def _begin(self, work: Callable[[_Item], _Result], item: _Item) -> Future[_Result]:
         try:
@@ -72,10 +75,28 @@ class WorkerPool(ProcessPoolExecutor):
         self.shutdown(cancel_futures=True)
 
 
-def _result(item: _Item, future: Future[_Result], here: Callable[[_Item], _Result]) -> _Result:
+def few_ahead(
+    items: Iterable[_Item],
+    begin: Callable[[_Item], _Begun],
+    result: Callable[[_Item, _Begun], _Result],
+    ahead: int,
+) -> Iterator[_Result]:
+    """result(item, begin(item)) for each item, in order, with at most `ahead` begun and not given."""
+    begun: deque[tuple[_Item, _Begun]] = deque()
+    for item in items:
+        begun.append((item, begin(item)))
+        if len(begun) >= ahead:
+            yield result(*begun.popleft())
+    while begun:
+        yield result(*begun.popleft())
+
+
+def _result(item: _Item, future: Future[_Result], here: Callable[[_Item], _Result] | None) -> _Result:
     try:
         return future.result()
     except BrokenProcessPool:
+        if here is None:
+            raise
         return here(item)
 
 

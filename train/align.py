@@ -49,15 +49,33 @@ class AlignRequest:
     seed: int
 
 
+class PairHead(nn.Module):
+    """Features of views and embeddings of their records, each projected once, under a loss over the pairs."""
+
+    def __init__(self, features: int, embedding: int, projection: int, loss: nn.Module) -> None:
+        super().__init__()
+        self.from_lead = nn.Linear(features, projection)
+        self.from_record = nn.Linear(embedding, projection)
+        self.loss = loss
+
+    def forward(self, features: Tensor, embedding: Tensor) -> Tensor:
+        """Loss of features (batch, features) against embeddings (batch, embedding), row by row a pair."""
+        loss: Tensor = self.loss(self.from_lead(features), self.from_record(embedding))
+        return loss
+
+
 class Aligner(nn.Module):
-    """Encoder, one projection on either side, and the loss between them."""
+    """A single-lead network and the head that pairs it with the teacher."""
 
     def __init__(self, encoder: PatchNet, embedding: int, config: AlignConfig) -> None:
         super().__init__()
         self.encoder = encoder
-        self.from_lead = nn.Linear(encoder.spec.features, config.projection)
-        self.from_record = nn.Linear(embedding, config.projection)
-        self.loss = PairwiseSigmoidLoss(config.scale, config.bias)
+        self.pairs = PairHead(
+            encoder.spec.features,
+            embedding,
+            config.projection,
+            PairwiseSigmoidLoss(config.scale, config.bias),
+        )
 
     def features(self, signals_mv: Tensor) -> Tensor:
         """Features float32 (batch, features) of one lead, (batch, 1, samples); with dropout in training."""
@@ -66,7 +84,7 @@ class Aligner(nn.Module):
 
     def forward(self, features: Tensor, embedding: Tensor) -> Tensor:
         """Loss of features (batch, features) against embeddings (batch, embedding) of their records."""
-        loss: Tensor = self.loss(self.from_lead(features), self.from_record(embedding))
+        loss: Tensor = self.pairs(features, embedding)
         return loss
 
 

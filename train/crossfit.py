@@ -66,7 +66,7 @@ def merge_folds(
 ) -> NDArray[np.float32]:
     """One prediction a record, float32 (records, ...): of each group of folds its own, NaN in folds without.
 
-    Raises ValueError where two groups hold one fold, or where a group was not predicted.
+    Of several outputs some may be NaN. Raises ValueError where two groups hold one fold, or where a group was not predicted.
     """
     merged: NDArray[np.float32] | None = None
     seen: set[int] = set()
@@ -77,7 +77,7 @@ def merge_folds(
         if merged is None:
             merged = np.full(predicted.shape, np.nan, dtype=np.float32)
         rows = store.rows_of(folds)
-        if np.isnan(predicted[rows]).any():
+        if np.isnan(predicted[rows]).reshape(len(rows), -1).all(axis=1).any():
             raise ValueError(f"folds {folds}: a record was not predicted")
         merged[rows] = predicted[rows]
     if merged is None:

@@ -88,7 +88,7 @@ def cross_validate(
     splits = [(without(folds, group), group) for group in plan.groups]
     for train, test in splits:
         split_by_folds(store, train=train, test=test)
-    store.labels  # noqa: B018  a store without labels is refused here, and not after an epoch
+    store.check_labelled()
     outer = train_teachers(run, recipe, splits, "12-lead teachers")
     inner = [inner_splits(train) for train, _ in splits]
     every = [*splits, *(split for group in inner for split in group)]

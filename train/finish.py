@@ -48,7 +48,7 @@ class QuickRun:
         """
         store.check_filter(design)
         split_by_folds(store, train=self.folds, test=(self.test_fold,))
-        store.labels  # noqa: B018  a store without labels is refused here, and not after an epoch
+        store.check_labelled()
         for fold in (*self.folds, self.test_fold):
             if len(store.rows_of((fold,))) == 0:
                 raise StoreError(f"the store has no record of fold {fold}")

@@ -18,7 +18,7 @@ from edge_mi.heartbeats import find_heartbeats
 from edge_mi.netspec import NetSpec
 from edge_mi.polarity import PolarityCheck, correlation_permille
 from edge_mi.signal_design import MV_BITS
-from edge_mi.store import CODES_PER_MV, WindowStore
+from edge_mi.store import CODES_PER_MV, MISSING_CODE, WindowStore
 
 from .calibrate import fit_logistic
 from .splits import Folds, check_folds, span
@@ -45,8 +45,12 @@ def beats_of(store: WindowStore, rows: NDArray[np.int64], net: NetSpec) -> list[
     """The summed beats of the first window of each record's lead I, None where it has too few."""
     step = (1 << MV_BITS) // CODES_PER_MV
     lead = store.lead_index("I")
-    windows = (store.codes[row, lead, : net.window_samples].astype(np.int64) for row in rows)
-    return [find_heartbeats(step * window, net.rate_hz).beat for window in windows]
+    found = []
+    for row in rows:
+        codes = store.codes[row, lead, : net.window_samples].astype(np.int64)
+        codes[codes == MISSING_CODE] = 0  # where a filtered signal rests
+        found.append(find_heartbeats(step * codes, net.rate_hz).beat)
+    return found
 
 
 def fit_polarity(

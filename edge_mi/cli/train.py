@@ -29,13 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     qat = verbs.add_parser(
         "qat", help="train a checkpoint further in int8 arithmetic, ranges included (goes on after a kill)"
     )
-    qat.add_argument(
-        "checkpoint",
-        nargs="?",
-        type=Path,
-        metavar="CHECKPOINT",
-        help="checkpoint (default: the one that ships)",
-    )
+    _add_checkpoint(qat)
     _add_run(qat, "RUN/qat.safetensors")
     _add_align(qat)
     _add_device(qat, "as the checkpoint was trained")
@@ -44,13 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "polarity",
         help="give a checkpoint the check for swapped arm electrodes (train quick does so by itself)",
     )
-    polarity.add_argument(
-        "checkpoint",
-        nargs="?",
-        type=Path,
-        metavar="CHECKPOINT",
-        help="checkpoint (default: the one that ships)",
-    )
+    _add_checkpoint(polarity)
     _add_data(polarity)
     polarity.add_argument(
         "--out", type=Path, required=True, metavar="CHECKPOINT", help="file to write, also the same one"
@@ -152,6 +140,16 @@ def _add_align(parser: argparse.ArgumentParser) -> None:
         "--align", action=argparse.BooleanOptionalAction, default=False,
         help="align segments of every lead with the 12-lead teacher, and teach them labels, before lead I (default: no)",
     )  # fmt: skip
+
+
+def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "checkpoint",
+        nargs="?",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="checkpoint (default: the one that ships)",
+    )
 
 
 def _add_size(parser: argparse.ArgumentParser) -> None:

@@ -227,6 +227,10 @@ class LabelledRecords:
         """Ages, float64 (records,), NaN where unknown; 90 stands for 90 and over."""
         return self.records.ages_years
 
+    def check_labelled(self) -> None:
+        """Raises StoreError where records have no label; before hours of training, not after."""
+        _all_known(self.records.mi)
+
     def ids_of(self, rows: Iterable[int]) -> list[str]:
         """The ids of the records `rows`."""
         return [self.records.record_id(int(row)) for row in rows]

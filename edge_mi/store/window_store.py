@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +101,10 @@ def read_manifest(path: Path) -> Manifest:
     """The document of a store. Raises StoreError where it is missing or not as written."""
     try:
         text = path.read_text(encoding="utf-8")
-        _check_schema(path, text)
+        if (schema := strict.other_schema(text, SCHEMA)) is not None:
+            raise StoreError(
+                f"{path}: schema {schema}, this version of edge-mi reads schema {SCHEMA}; build the store again"
+            )
         return strict.loads(text, Manifest)
     except FileNotFoundError as exc:
         raise StoreError(
@@ -110,18 +112,6 @@ def read_manifest(path: Path) -> Manifest:
         ) from exc
     except (OSError, UnicodeDecodeError, strict.DocumentError) as exc:
         raise StoreError(f"{path}: {exc}") from exc
-
-
-def _check_schema(path: Path, text: str) -> None:
-    """Say that a store is old (or too new) before its keys are looked at."""
-    try:
-        schema = json.loads(text)["schema"]
-    except (ValueError, TypeError, KeyError):
-        return  # what is wrong with it the strict reader says better
-    if type(schema) is int and schema != SCHEMA:
-        raise StoreError(
-            f"{path}: schema {schema}, this version of edge-mi reads schema {SCHEMA}; build the store again"
-        )
 
 
 def _read_labels(path: Path, manifest: Manifest) -> RecordTable:

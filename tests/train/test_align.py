@@ -33,9 +33,10 @@ def test_alignment_raises_the_similarity_of_pairs_over_others(toy_store: Path, t
         with torch.no_grad():
             aligner.eval()
             u = F.normalize(
-                aligner.from_lead(aligner.encoder.embed(signals.records_mv(torch.from_numpy(rows)))), dim=1
+                aligner.pairs.from_lead(aligner.encoder.embed(signals.records_mv(torch.from_numpy(rows)))),
+                dim=1,
             )
-            similarity = u @ F.normalize(aligner.from_record(aims), dim=1).T
+            similarity = u @ F.normalize(aligner.pairs.from_record(aims), dim=1).T
         same = torch.from_numpy(store.labels[:, None] == store.labels[None])
         return float(similarity[same].mean() - similarity[~same].mean())
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 from array import array
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from pathlib import Path
@@ -68,8 +67,9 @@ def build_store(
             _fill(unfinished, preparation, listing, total, jobs or os.cpu_count() or 1, say)
             return _finish(unfinished, preparation)
         finally:
-            unfinished.close()
-            if not unfinished.parts:
+            if unfinished.parts:
+                unfinished.close()
+            else:
                 unfinished.discard()
     except OSError as exc:
         raise OutputError(f"{output_error(target, exc)}; what is done is kept: repeat the command") from exc
@@ -190,13 +190,8 @@ def _parts(preparation: Preparation, listing: Iterator[ListedRecord], jobs: int)
         yield from map(preparation.part, chunks)
         return
     with WorkerPool(jobs, _receive, preparation) as pool:
-        waiting: deque[Future[Part]] = deque()
-        for chunk in chunks:
-            waiting.append(pool.submit(_work, chunk))
-            if len(waiting) > 2 * jobs:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        # a record may be what killed a worker: it is not tried again here
+        yield from pool.in_order(_work, chunks, ahead=2 * jobs + 1)
 
 
 _preparation: Preparation

@@ -7,46 +7,33 @@ Published by Clifford et al., "AF classification from a short single lead ECG re
 from __future__ import annotations
 
 import csv
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edge_mi.errors import RecordError
-from edge_mi.store import StoredRecord
+from edge_mi.records.wfdb_header import Header
 
-from .collection import (
-    ABSENT,
-    HELD_BACK,
-    NO_DIAGNOSIS,
-    REPEATED,
-    SHORT,
-    CollectionInfo,
-    LabelRule,
-    ListedRecord,
-)
-from .folds import FOLDS, fold_of
-from .headers import list_headers, open_header
+from .collection import NO_DIAGNOSIS, CollectionInfo, LabelRule, ListedRecord
+from .header_collection import HeaderCollection, Said
 from .labels import STATED, UNLABELLED
-from .pieces import pieces_of, read_piece
 
 NAME: Final = "cinc2017"
-LEADS: Final = ("I",)
+LEADS: Final[tuple[str, ...]] = ("I",)
 RHYTHMS: Final = ("N", "A", "O", "~")
 # corrected three times; the last one where it is there
 _REFERENCES: Final = ("REFERENCE-v3.csv", "REFERENCE.csv")
 _FOLDERS: Final = ("", "training", "training2017")
 
 
-class Cinc2017:
+class Cinc2017(HeaderCollection):
     """The challenge of 2017, a Collection; the source does not say who was recorded twice: a record is a patient."""
 
+    leads = LEADS
+
     def __init__(self, folder: Path, rule: LabelRule | None = None) -> None:
-        self._folder = folder
-        self.left_out: Counter[str] = Counter()
+        super().__init__(folder, rule)
+        self._rhythms: Mapping[str, str] = {}
 
     @property
     def info(self) -> CollectionInfo:
@@ -55,46 +42,21 @@ class Cinc2017:
             name="CinC 2017", version="1.0.0", licence="ODC-By-1.0", leads=LEADS, label_rule=UNLABELLED
         )
 
-    def records(self) -> Iterator[ListedRecord]:
-        """The pieces of every record that the reference names, folds 1 to 9."""
-        self.left_out.clear()
-        rhythms = _reference(self._folder)
-        seen = set[str]()
-        for path in list_headers(self._folder):
-            name, patient_id = path.stem, f"{NAME}/{path.stem}"
-            fold = fold_of(patient_id)
-            if name in seen:  # the sample of the challenge repeats records of the training set
-                self.left_out[REPEATED] += 1
-                continue
-            seen.add(name)
-            if fold not in FOLDS:
-                self.left_out[HELD_BACK] += 1
-            elif not path.is_file():
-                self.left_out[ABSENT] += 1
-            elif name not in rhythms:
-                self.left_out[NO_DIAGNOSIS] += 1
-            else:
-                yield from self._pieces(path, patient_id, fold, rhythms[name])
+    def _begin(self) -> None:
+        self._rhythms = _reference(self._folder)
 
-    def read(self, listed: ListedRecord) -> tuple[NDArray[np.float64], float]:
-        """The one signal of a piece as lead I, millivolts float64 (1, samples), and the rate."""
-        return read_piece(listed.path, listed.start_s, LEADS)
+    def _patient_id(self, path: Path) -> str:
+        return f"{NAME}/{path.stem}"
 
-    def _pieces(self, path: Path, patient_id: str, fold: int, rhythm: str) -> Iterator[ListedRecord]:
-        record = StoredRecord(
-            record_id=path.stem,
-            patient_id=patient_id,
-            fold=fold,
-            mi=None,
-            norm=None,
-            codes={rhythm: STATED},
-            age_years=None,
-            female=None,
-        )
-        pieces = pieces_of(path, open_header(path), record)
-        if not pieces:
-            self.left_out[SHORT] += 1
-        yield from pieces
+    def _pieces(self, path: Path, patient_id: str, fold: int) -> Iterator[ListedRecord]:
+        if path.stem not in self._rhythms:
+            self.left_out[NO_DIAGNOSIS] += 1
+            return
+        yield from super()._pieces(path, patient_id, fold)
+
+    def _said(self, path: Path, header: Header) -> Said:
+        del header
+        return Said(codes={self._rhythms[path.stem]: STATED}, label=None)
 
 
 def _reference(folder: Path) -> dict[str, str]:

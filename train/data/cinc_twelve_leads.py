@@ -8,33 +8,18 @@ Physiological Measurement 41, 124003 (2020), and Reyna et al., Computing in Card
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edge_mi.errors import RecordError
-from edge_mi.records.leads import TWELVE_LEADS
-from edge_mi.store import Stage, StoredRecord
+from edge_mi.records.wfdb_header import Header
 
-from .collection import (
-    ABSENT,
-    HELD_BACK,
-    NO_DIAGNOSIS,
-    REPEATED,
-    SHORT,
-    CollectionInfo,
-    LabelRule,
-    ListedRecord,
-)
-from .folds import FOLDS, fold_of
-from .headers import age_years, female, fields, list_headers, open_header
-from .labels import STATED, Label, describe, judge
-from .pieces import pieces_of, read_piece
+from .collection import CollectionInfo, LabelRule
+from .header_collection import HeaderCollection, Said
+from .headers import age_years, female, fields
+from .labels import STATED, describe, judge, stage_of
 from .ptbxl import patients_of
 
 # dx_mapping_scored.csv and dx_mapping_unscored.csv of physionetchallenges/evaluation-2020 and evaluation-2021
@@ -79,7 +64,7 @@ EDITIONS: Final = {
 }
 
 
-class CincTwelveLeads:
+class CincTwelveLeads(HeaderCollection):
     """The challenge of 2020 or 2021, a Collection.
 
     ptbxl: the folder of PTB-XL; with it the copies of its records are given, under PTB-XL's patients and folds.
@@ -88,11 +73,10 @@ class CincTwelveLeads:
     def __init__(
         self, folder: Path, rule: LabelRule | None = None, *, year: int = 2021, ptbxl: Path | None = None
     ) -> None:
-        self._folder = folder
-        self._rule = rule or LabelRule()
+        super().__init__(folder, rule)
         self._edition = EDITIONS[year]
         self._ptbxl = ptbxl
-        self.left_out: Counter[str] = Counter()
+        self._known: Mapping[int, tuple[str, int]] = {}
 
     @property
     def info(self) -> CollectionInfo:
@@ -101,7 +85,7 @@ class CincTwelveLeads:
             name=self._edition.name,
             version=self._edition.version,
             licence="CC-BY-4.0",
-            leads=TWELVE_LEADS,
+            leads=self.leads,
             label_rule=describe(
                 self._rule,
                 infarction="one of the SNOMED CT codes "
@@ -111,77 +95,40 @@ class CincTwelveLeads:
             ),
         )
 
-    def records(self) -> Iterator[ListedRecord]:
-        """The pieces of every record with a diagnosis, folds 1 to 9, in the order of RECORDS or of their names."""
-        self.left_out.clear()
-        known = {} if self._ptbxl is None else patients_of(self._ptbxl)
-        seen = set[str]()
-        for path in list_headers(self._folder):
-            if path.stem in seen:
-                self.left_out[REPEATED] += 1
-                continue
-            seen.add(path.stem)
-            found = self._patient(path, known)
-            if found is None:
-                continue
-            patient_id, fold = found
-            if fold not in FOLDS:
-                self.left_out[HELD_BACK] += 1
-            elif not path.is_file():
-                self.left_out[ABSENT] += 1
-            else:
-                yield from self._pieces(path, patient_id, fold)
+    def _begin(self) -> None:
+        self._known = {} if self._ptbxl is None else patients_of(self._ptbxl)
 
-    def read(self, listed: ListedRecord) -> tuple[NDArray[np.float64], float]:
-        """The twelve leads of a piece, millivolts float64 (12, samples), and the rate."""
-        return read_piece(listed.path, listed.start_s, TWELVE_LEADS)
+    def _patient_id(self, path: Path) -> str:
+        return f"{_SOURCES[_source(path)[0]]}/{path.stem}"
 
-    def _patient(self, path: Path, known: Mapping[int, tuple[str, int]]) -> tuple[str, int] | None:
-        """Patient and fold of a record; None, counted, where its patient is not known."""
-        match = re.fullmatch(r"([A-Z]{1,2})(\d+)", path.stem)
-        source, number = match.groups() if match else ("", "")
+    def _patient(self, path: Path) -> tuple[str, int] | None:
+        source, number = _source(path)
         if source not in self._edition.sources:
             raise RecordError(
                 f"{path} is of no source of {self._edition.name}; expected a name that begins with "
                 f"{', '.join(self._edition.sources)}: give the folder of one challenge"
             )
         if source in _SOURCES:
-            patient_id = f"{_SOURCES[source]}/{path.stem}"
-            return patient_id, fold_of(patient_id)
+            return super()._patient(path)
         if source == _PTBXL and self._ptbxl is not None:
-            if int(number) in known:
-                return known[int(number)]
+            if int(number) in self._known:
+                return self._known[int(number)]
             self.left_out[UNKNOWN_ECG] += 1
         else:
             self.left_out[_NOT_USED[source]] += 1
         return None
 
-    def _pieces(self, path: Path, patient_id: str, fold: int) -> Iterator[ListedRecord]:
-        header = open_header(path)
+    def _said(self, path: Path, header: Header) -> Said:
+        del path
         said = fields(header.comments)
         codes = diagnoses(said)
-        if not codes:
-            self.left_out[NO_DIAGNOSIS] += 1
-            return
-        label = judge(codes, self._rule, infarction=INFARCTION, normal=set(codes) == {SINUS_RHYTHM})
-        if not isinstance(label, Label):
-            self.left_out[label.reason] += 1
-            return
-        record = StoredRecord(
-            record_id=path.stem,
-            patient_id=patient_id,
-            fold=fold,
-            mi=label.mi,
-            norm=label.norm,
+        return Said(
             codes=codes,
+            label=judge(codes, self._rule, infarction=INFARCTION, normal=set(codes) == {SINUS_RHYTHM}),
             age_years=age_years(said.get("age", "")),
             female=female(said.get("sex", "")),
-            stage=_stage(codes),
+            stage=stage_of(recent=_ACUTE in codes, old=_OLD in codes),
         )
-        pieces = pieces_of(path, header, record)
-        if not pieces:
-            self.left_out[SHORT] += 1
-        yield from pieces
 
 
 def diagnoses(said: Mapping[str, str]) -> dict[str, float]:
@@ -190,8 +137,7 @@ def diagnoses(said: Mapping[str, str]) -> dict[str, float]:
     return dict.fromkeys((code for code in codes if code.isdecimal()), STATED)
 
 
-def _stage(codes: Mapping[str, float]) -> Stage | None:
-    acute, old = _ACUTE in codes, _OLD in codes
-    if acute == old:
-        return None
-    return "recent" if acute else "old"
+def _source(path: Path) -> tuple[str, str]:
+    """Beginning and number of a record's name; empty for a name of another form."""
+    match = re.fullmatch(r"([A-Z]{1,2})(\d+)", path.stem)
+    return (match[1], match[2]) if match else ("", "")

@@ -11,8 +11,6 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Final, Literal, Protocol
 
-from edge_mi.errors import OutputError
-
 from .retry import RetryPolicy
 from .sums import ListedFile
 from .transfer import Server, Stopped, WrongContent, load_file, part_bytes
@@ -130,18 +128,20 @@ class Crew:
                     thread.join(max(leave_s - time.monotonic(), 0.0))
 
     def _work(self, files: Iterator[ListedFile]) -> None:
+        server: OpenServer | None = None
         try:
             server = self._connect()
             with self._lock:
                 self._servers.append(server)
             while (file := self._next(files)) is not None:
                 self._news.put(self._one(server, file))
-            server.close()
         except Stopped:
             pass
         except BaseException as exc:  # the thread that asked shall hear of it, whatever it is
             self._news.put(exc)
         finally:
+            if server is not None:
+                server.close()
             self._news.put(None)
 
     def _next(self, files: Iterator[ListedFile]) -> ListedFile | None:
@@ -178,6 +178,3 @@ class Crew:
                     self._gate.shut(delay_s)
                 else:
                     self._gate.rest(delay_s)
-            except (OutputError, Stopped):
-                server.close()
-                raise

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from edge_mi.store import Stage
+
 from .collection import LabelRule
 
 STATED: Final = 100.0  # the likelihood of a statement whose source gives it outright
@@ -50,6 +52,13 @@ def judge(
     if rule.negatives == "norm" and not normal:
         return LeftOut(NOT_NORMAL)
     return Label(mi=False, norm=normal)
+
+
+def stage_of(*, recent: bool, old: bool) -> Stage | None:
+    """The age of an infarction that a source calls recent, old, or both or neither, which says nothing."""
+    if recent == old:
+        return None
+    return "recent" if recent else "old"
 
 
 def describe(

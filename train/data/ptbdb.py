@@ -7,33 +7,19 @@ own (.xyz), are not used. Published by Bousseljot, Kreiseler and Schnabel, Physi
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edge_mi.errors import RecordError
-from edge_mi.records.leads import TWELVE_LEADS
-from edge_mi.store import Stage, StoredRecord
+from edge_mi.records.wfdb_header import Header
+from edge_mi.store import Stage
 
-from .collection import (
-    ABSENT,
-    HELD_BACK,
-    NO_DIAGNOSIS,
-    REPEATED,
-    SHORT,
-    CollectionInfo,
-    LabelRule,
-    ListedRecord,
-)
-from .folds import FOLDS, fold_of
-from .headers import age_years, female, fields, list_headers, open_header
-from .labels import STATED, Label, describe, judge
-from .pieces import pieces_of, read_piece
+from .collection import CollectionInfo
+from .header_collection import HeaderCollection, Said
+from .headers import age_years, female, fields
+from .labels import STATED, describe, judge
 
 NAME: Final = "ptbdb"
 HEALED_DAYS: Final = (
@@ -60,13 +46,8 @@ _TYPES: Final = {
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
-class PtbDb:
+class PtbDb(HeaderCollection):
     """PTBDB, a Collection."""
-
-    def __init__(self, folder: Path, rule: LabelRule | None = None) -> None:
-        self._folder = folder
-        self._rule = rule or LabelRule()
-        self.left_out: Counter[str] = Counter()
 
     @property
     def info(self) -> CollectionInfo:
@@ -75,7 +56,7 @@ class PtbDb:
             name="PTBDB",
             version="1.0.0",
             licence="ODC-By-1.0",
-            leads=TWELVE_LEADS,
+            leads=self.leads,
             label_rule=describe(
                 self._rule,
                 infarction="reason for admission myocardial infarction, or the site of an acute or former one",
@@ -85,61 +66,31 @@ class PtbDb:
             ),
         )
 
-    def records(self) -> Iterator[ListedRecord]:
-        """The pieces of every record with a diagnosis, patients of folds 1 to 9, in the order of RECORDS."""
-        self.left_out.clear()
-        seen = set[str]()
-        for path in list_headers(self._folder):
-            patient = path.parent.name
-            if re.fullmatch(r"patient\d+", patient) is None:
-                raise RecordError(
-                    f"{path} is in no folder of a patient; expected patientNNN/ as in PTBDB, since the folder is the "
-                    "only name of the patient"
-                )
-            patient_id = f"{NAME}/{patient}"
-            fold = fold_of(patient_id)
-            name = f"{patient}/{path.stem}"
-            if name in seen:
-                self.left_out[REPEATED] += 1
-                continue
-            seen.add(name)
-            if fold not in FOLDS:
-                self.left_out[HELD_BACK] += 1
-            elif not path.is_file():
-                self.left_out[ABSENT] += 1
-            else:
-                yield from self._pieces(path, patient_id, fold)
+    def _name(self, path: Path) -> str:
+        patient = path.parent.name
+        if re.fullmatch(r"patient\d+", patient) is None:
+            raise RecordError(
+                f"{path} is in no folder of a patient; expected patientNNN/ as in PTBDB, since the folder is the "
+                "only name of the patient"
+            )
+        return f"{patient}/{path.stem}"
 
-    def read(self, listed: ListedRecord) -> tuple[NDArray[np.float64], float]:
-        """The twelve standard leads of a piece, millivolts float64 (12, samples), and the rate."""
-        return read_piece(listed.path, listed.start_s, TWELVE_LEADS)
+    def _patient_id(self, path: Path) -> str:
+        return f"{NAME}/{path.parent.name}"
 
-    def _pieces(self, path: Path, patient_id: str, fold: int) -> Iterator[ListedRecord]:
-        header = open_header(path)
+    def _said(self, path: Path, header: Header) -> Said:
+        del path
         said = fields(header.comments)
         codes = statements(said)
-        if not codes:
-            self.left_out[NO_DIAGNOSIS] += 1
-            return
-        label = judge(codes, self._rule, infarction=(_MI,), possible=(_MENTIONED,), normal=_HEALTHY in codes)
-        if not isinstance(label, Label):
-            self.left_out[label.reason] += 1
-            return
-        record = StoredRecord(
-            record_id=f"{path.parent.name}/{path.stem}",
-            patient_id=patient_id,
-            fold=fold,
-            mi=label.mi,
-            norm=label.norm,
+        return Said(
             codes=codes,
+            label=judge(
+                codes, self._rule, infarction=(_MI,), possible=(_MENTIONED,), normal=_HEALTHY in codes
+            ),
             age_years=age_years(said.get("age", "")),
             female=female(said.get("sex", "")),
             stage=stage(said),
         )
-        pieces = pieces_of(path, header, record)
-        if not pieces:
-            self.left_out[SHORT] += 1
-        yield from pieces
 
 
 def statements(said: Mapping[str, str]) -> dict[str, float]:

@@ -142,9 +142,9 @@ class UnfinishedStore:
         return manifest
 
     def discard(self) -> None:
-        """Forget what was done."""
-        self.close()
+        """Forget what was done; nobody else can begin in the folder before it is gone."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        self.close()
 
     def close(self) -> None:
         """Leave it as it is, to be gone on with."""
@@ -156,6 +156,17 @@ class UnfinishedStore:
             fcntl.flock(self._journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
             raise OutputError(f"{self.path} is being built by another process; wait for it") from exc
+        # the one who held it may have removed the folder between our opening of the file and our lock
+        if not self._journal_is_there():
+            raise OutputError(
+                f"{self.path} was just built or given up by another process; repeat the command"
+            )
+
+    def _journal_is_there(self) -> bool:
+        try:
+            return os.path.samestat(os.fstat(self._journal.fileno()), (self.folder / _JOURNAL).stat())
+        except FileNotFoundError:
+            return False
 
     def _recover(self, key: str, force: bool) -> None:
         lines = iter(_whole_lines(self._journal.readall()))

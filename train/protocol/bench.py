@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..age_sex import person_features
 from ..config import FitConfig, Recipe
-from ..crossfit import Split, soft_labels
+from ..crossfit import Split, merge_folds, soft_labels
 from ..data.ptbxl import LEADS
 from ..fit import total_steps
 from ..parts import Arrays, Part, RunFolder
@@ -48,7 +48,7 @@ class Bench:
         names, seeds = self.config.methods, self.config.seeds
         ceilings = self._results(self._ceiling_parts(seeds), "12-lead teachers")
         if any(METHODS[name].response for name in names):
-            self.soft  # noqa: B018  beside the other teachers
+            _ = self.soft  # beside the other teachers
         self._results([p for name in names for p in self._first_stage(name, seeds)], "pre-training")
         self._results([p for name in names for p in self._second_stage(name)], "probes and fine-tuning")
         return ProtocolResult(
@@ -262,14 +262,11 @@ class Bench:
 
     def _pool(self, logits: Sequence[Scores]) -> tuple[Scores, ...]:
         """One array (records, OUTPUTS) a seed: each group's rows from the network that did not see them."""
-        count, pooled = len(self.splits), []
-        for start in range(0, len(logits), count):
-            merged = np.full((len(self.run.store), len(OUTPUTS)), np.nan, dtype=np.float32)
-            for (_, test), each in zip(self.splits, logits[start : start + count], strict=True):
-                rows = self.run.store.rows_of(test)
-                merged[rows] = each[rows]
-            pooled.append(merged)
-        return tuple(pooled)
+        count, folds = len(self.splits), [test for _, test in self.splits]
+        return tuple(
+            merge_folds(self.run.store, zip(folds, logits[start : start + count], strict=True))
+            for start in range(0, len(logits), count)
+        )
 
 
 def _parameters(config: ProtocolConfig, method: Method) -> int:

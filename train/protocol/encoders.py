@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
 from typing import Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edge_mi.netspec import SIZES, NetSpec
 
 from ..augment import SignalTable
+from ..batches import in_batches
 from ..fit import seed_torch
 from ..patchnet import conv_stack, frames_of
 
-BATCH: Final = 256
 
-
-class Encoder(nn.Module):
+class Encoder(nn.Module, ABC):
     """Leads to features: a row of frames, and their mean.
 
     features: channels of a frame. Frame i stands for the `stride` samples from `offset` + i * `stride` on.
@@ -30,9 +29,9 @@ class Encoder(nn.Module):
     stride: int
     offset: int
 
+    @abstractmethod
     def frames(self, signals_mv: Tensor) -> Tensor:
         """Frames float32 (batch, features, time) of millivolts (batch, leads, samples)."""
-        raise NotImplementedError
 
     def forward(self, signals_mv: Tensor) -> Tensor:
         """Features float32 (batch, features) of millivolts (batch, leads, samples)."""
@@ -68,15 +67,7 @@ def make_encoder(name: str, leads: int, seed: int) -> Encoder:
 def features_of(encoder: Encoder, signals: SignalTable) -> NDArray[np.float32]:
     """Features float32 (records, features) of every record, whole."""
     encoder.eval()
-    with torch.no_grad():
-        found = [encoder(signals.records_mv(batch)) for batch in batches(np.arange(len(signals)))]
-    features: NDArray[np.float32] = torch.cat(found).numpy()
-    return features
-
-
-def batches(rows: NDArray[np.int64]) -> list[Tensor]:
-    """`rows` in pieces that a prediction takes at a time."""
-    return [torch.from_numpy(rows[i : i + BATCH]) for i in range(0, len(rows), BATCH)]
+    return in_batches(np.arange(len(signals)), lambda batch: encoder(signals.records_mv(batch)))
 
 
 def count_parameters(*modules: nn.Module) -> int:

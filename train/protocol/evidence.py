@@ -130,18 +130,29 @@ def _retrieval(
     rows = np.concatenate([group for _, group in splits])
     sizes = tuple(len(group) for _, group in splits)
     aims = teacher.astype(np.float64)
+    predicted = {
+        name: [
+            [ridge(each[g].astype(np.float64), aims[g], *split) for g, split in enumerate(splits)]
+            for each in seeds
+        ]
+        for name, seeds in features.items()
+    }
     found = []
     for k in (1, 5):
-        scores = {}
-        for name, seeds in features.items():
-            by_seed = [
+        scores = {
+            name: np.stack(
                 [
-                    hits(ridge(each[g].astype(np.float64), aims[g], train, group), aims[g][group], k)
-                    for g, (train, group) in enumerate(splits)
+                    np.concatenate(
+                        [
+                            hits(p, aims[g][group], k)
+                            for g, (p, (_, group)) in enumerate(zip(each, splits, strict=True))
+                        ]
+                    )
+                    for each in seeds
                 ]
-                for each in seeds
-            ]
-            scores[name] = np.stack([np.concatenate(groups) for groups in by_seed])
+            )
+            for name, seeds in predicted.items()
+        }
         chance = sum(min(k, size) for size in sizes) / len(rows)
         draw = _drawer(weighted_mean, rows, resamples)
         drawn = {name: draw(score) for name, score in scores.items()}

@@ -15,12 +15,13 @@ from torch import Tensor
 from edge_mi.store import WindowStore
 
 from ..augment import SignalTable
+from ..batches import batches
 from ..data.ptbxl import LEADS
 from ..fit import fit, seed_torch
 from ..parts import Arrays, Part
 from ..splits import Folds
 from ..task_loss import task_loss
-from .encoders import batches, make_encoder
+from .encoders import make_encoder
 from .heads import Classifier, protocol_targets, ten_outputs
 from .outputs import Subset
 from .result import OUTPUTS

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from edge_mi.store import WindowStore
 
-from ..align import standardise
+from ..align import PairHead, standardise
 from ..augment import SignalTable
 from ..data.ptbxl import LEADS
 from ..fit import fit, seed_torch
@@ -120,14 +120,13 @@ def _objective(
 
 
 class Alignment(nn.Module):
-    """Views of lead I and embeddings of their records, each projected once, under a loss over the pairs."""
+    """Views of lead I and embeddings of their records under a loss over the pairs."""
 
     def __init__(self, encoder: Encoder, aims: Tensor, loss: nn.Module, config: PretrainSection) -> None:
         super().__init__()
-        self.encoder, self.loss, self._aims = encoder, loss, aims
+        self.encoder, self._aims = encoder, aims
         self.dropout = nn.Dropout(config.dropout)
-        self.from_lead = nn.Linear(encoder.features, config.projection)
-        self.from_record = nn.Linear(aims.shape[1], config.projection)
+        self.pairs = PairHead(encoder.features, aims.shape[1], config.projection, loss)
 
     def forward(self, signals_mv: Tensor, rows: Tensor) -> Tensor:
         """Loss of views (batch, 1, samples) of the records `rows`."""
@@ -135,7 +134,7 @@ class Alignment(nn.Module):
 
     def of_features(self, features: Tensor, rows: Tensor) -> Tensor:
         """Loss of features (batch, features), after dropout."""
-        loss: Tensor = self.loss(self.from_lead(features), self.from_record(self._aims[rows]))
+        loss: Tensor = self.pairs(features, self._aims[rows])
         return loss
 
 

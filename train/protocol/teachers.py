@@ -15,6 +15,7 @@ from torch import Tensor
 from edge_mi.store import WindowStore
 
 from ..augment import SignalTable
+from ..batches import batches
 from ..config import TeacherConfig
 from ..data.ptbxl import LEADS
 from ..parts import Arrays, Part
@@ -22,7 +23,6 @@ from ..splits import Folds
 from ..targets import Targets
 from ..teacher import fit_teacher
 from ..teacher_net import TeacherNet
-from .encoders import batches
 from .heads import protocol_targets, ten_outputs
 from .outputs import Subset
 from .result import OUTPUTS

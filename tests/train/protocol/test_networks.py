@@ -106,7 +106,7 @@ def test_labels_and_pairs_are_learned_from_the_same_features_with_the_weight_of_
         found, expected = both(x, batch), 0.5 * alignment(x, batch) + labels(x, batch)
     assert float(found) == pytest.approx(float(expected), rel=1e-6)
     both(x, batch).backward()
-    parts = [encoder.stack, alignment.from_lead, alignment.from_record, labels.classifier.head]
+    parts = [encoder.stack, alignment.pairs.from_lead, alignment.pairs.from_record, labels.classifier.head]
     for part in parts:
         assert all(float(p.grad.abs().sum()) > 0 for name, p in part.named_parameters() if "weight" in name)
 
