@@ -11,8 +11,8 @@ from pathlib import Path
 
 from edge_mi.netspec import PATCHNET_S, NetSpec
 from edge_mi.range_search import DEFAULT, RangeMethod
+from edge_mi.records.leads import TWELVE_LEADS
 
-from .data.ptbxl import LEADS
 from .device.config import DeviceConfig
 
 
@@ -90,7 +90,7 @@ class AlignConfig:
     beside it, None for none.
     """
 
-    leads: tuple[str, ...] = LEADS
+    leads: tuple[str, ...] = TWELVE_LEADS
     projection: int = 64
     scale: float = 1 / 0.07
     bias: float | None = -10.0

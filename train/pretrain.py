@@ -25,10 +25,10 @@ from edge_mi.checkpoint import DataSource
 from edge_mi.errors import ConfigError, OutputError
 from edge_mi.netspec import SIZES
 from edge_mi.progress import Progress
+from edge_mi.records.leads import TWELVE_LEADS
 from edge_mi.store import WindowStore
 
 from .config import FitConfig
-from .data.ptbxl import LEADS
 from .distributed import World
 from .fit import Runtime, fit, seed_torch, total_steps
 from .losses.info_nce import InfoNCELoss
@@ -93,7 +93,7 @@ class _Run:
         self.rows = np.arange(len(store)) if config.folds is None else store.rows_of(config.folds)
         names = {name.lower() for name in store.manifest.leads}
         # by name and in one order, whatever the order of the source
-        self.leads = tuple(lead for lead in LEADS if lead.lower() in names)
+        self.leads = tuple(lead for lead in TWELVE_LEADS if lead.lower() in names)
         self.rate_hz = store.manifest.rate_hz
         self.cut_samples = round(config.cut_s * self.rate_hz)
         shortest = SIZES[config.net].receptive_field if config.net in SIZES else 1

@@ -18,7 +18,7 @@ Folds = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Split:
+class SplitRows:
     """Ascending row numbers of a store, int64 (n,), for each side; made by `split_by_folds`, so no patient is on two."""
 
     train: NDArray[np.int64]
@@ -75,7 +75,7 @@ def span(folds: Folds) -> str:
 
 def split_by_folds(
     records: LabelledRecords, *, train: Folds, validation: Folds = (), test: Folds = ()
-) -> Split:
+) -> SplitRows:
     """The rows of `records` on each side, by their folds.
 
     Raises ConfigError for a fold on two sides or one that nobody may read, StoreError, naming the patient, where
@@ -95,7 +95,7 @@ def split_by_folds(
         for side, folds in sides.items()
     }
     check_apart({side: records.patients[rows[side]].tolist() for side in sides})
-    return Split(**rows)
+    return SplitRows(**rows)
 
 
 def check_apart(patients: Mapping[str, Iterable[str]]) -> None:

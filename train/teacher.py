@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from edge_mi.records.leads import TWELVE_LEADS
 from edge_mi.store import WindowStore
 
 from .augment import SignalTable
 from .batches import in_batches
 from .config import TeacherConfig
-from .data.ptbxl import LEADS
 from .fit import fit, seed_torch
 from .parts import Arrays, Part
 from .splits import Folds
@@ -54,7 +54,7 @@ def train_teacher(
     del inputs
     config = request.config
     rows, held_out = store.rows_of(request.train_folds), store.rows_of(request.predict_folds)
-    signals = SignalTable(store, LEADS)
+    signals = SignalTable(store, TWELVE_LEADS)
     targets = make_targets(store, rows, config.task.code_min_records)
     net = fit_teacher(config, signals, targets, rows, request.seed, snapshot)
     logits = np.full(len(store), np.nan, dtype=np.float32)
@@ -75,7 +75,7 @@ def fit_teacher(
     """A teacher trained on the records `rows` of twelve-lead `signals`, in eval mode."""
     weight = targets.positive_weight(rows)
     seed_torch(seed + SEED_OFFSET)
-    net = TeacherNet(config, len(LEADS), targets.side_heads())
+    net = TeacherNet(config, len(TWELVE_LEADS), targets.side_heads())
 
     def loss_of(batch: torch.Tensor) -> torch.Tensor:
         outputs = net(signals.augmented_mv(batch, config.augment))

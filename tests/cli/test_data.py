@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from edge_mi.train.data.physionet import COLLECTIONS
+from edge_mi.train.data.physionet import PUBLISHED
 from edge_mi.train.data.sums import part_name
 from file_server import Fault, FileServer, serving
 
@@ -137,11 +137,11 @@ def test_bad_words(
 def test_the_help_names_every_collection(capsys: Output) -> None:
     with pytest.raises(SystemExit):
         main(["data", "fetch", "--help"])
-    assert "|".join(COLLECTIONS) in capsys.readouterr().out
+    assert "|".join(PUBLISHED) in capsys.readouterr().out
 
 
 def test_where_the_collections_are() -> None:
-    assert [published.url for published in COLLECTIONS.values()] == [
+    assert [published.url for published in PUBLISHED.values()] == [
         "https://physionet.org/files/ptb-xl/1.0.3",
         "https://physionet.org/files/ptbdb/1.0.0",
         "https://physionet.org/files/ludb/1.0.1",

@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_up_source import made_up_source
 
 from edge_mi.errors import OutputError, StoreError
 from edge_mi.signal_design import SignalDesign
 from edge_mi.store import (
     RecordTable,
     StoredRecord,
-    StoreSource,
     WindowStore,
     check_patients,
     to_codes,
@@ -32,15 +32,7 @@ from edge_mi.store import write as write_module
 from edge_mi.store.signals import BlockHashes
 
 DESIGN = SignalDesign(rate_hz=100, band_hz=(0.5, 40.0), fir=(-1, 2, -1), resamplers=())
-SOURCE = StoreSource(
-    name="toy",
-    version="1",
-    licence="none",
-    selection="all",
-    source_rate_hz=100,
-    label_rule="mi: by hand",
-    records_absent=0,
-)
+SOURCE = made_up_source("toy", "mi: by hand")
 RECORDS = tuple(
     StoredRecord(
         record_id=f"{i:05d}",

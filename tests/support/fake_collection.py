@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -74,8 +74,8 @@ class FakeCollection:
             samples[1] = np.nan
         if fault == "exit":
             os._exit(1)
-        while self._fault(number) == "wait":
-            time.sleep(0.05)
+        if fault == "wait":
+            signal.pause()
         return samples, 7.0 if fault == "rate" else float(self.rate_hz)
 
     def _fault(self, number: int) -> str:

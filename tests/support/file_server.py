@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
 
-from edge_mi.train.data.sums import ListedFile, format_sums
+from edge_mi.train.data.sums import ListedFile
+
+
+def format_sums(files: Iterable[ListedFile]) -> bytes:
+    """The text of a list, as PhysioNet writes it."""
+    return "".join(f"{file.sha256} {file.path}\n" for file in files).encode()
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from made_up_source import made_up_source
 from toy import signal_design
 
 from edge_mi import synthetic
 from edge_mi.chain.chain import filter_segment
-from edge_mi.store import StoredRecord, StoreSource, write_store
+from edge_mi.store import StoredRecord, write_store
 
 
 def heart_store(
@@ -44,15 +45,7 @@ def heart_store(
     write_store(
         path,
         design=design,
-        source=StoreSource(
-            name="hearts",
-            version="1",
-            licence="none",
-            selection="all",
-            source_rate_hz=100,
-            label_rule="by construction",
-            records_absent=0,
-        ),
+        source=made_up_source("hearts", "by construction"),
         leads=("I",),
         records=tuple(stored),
         signals_mv=signals,

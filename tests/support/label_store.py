@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from made_up_source import made_up_source
 
 from edge_mi.store import (
     CODES_PER_MV,
@@ -14,7 +15,6 @@ from edge_mi.store import (
     RecordTable,
     Stage,
     StoredRecord,
-    StoreSource,
     WindowStore,
 )
 
@@ -26,15 +26,7 @@ def label_store(records: Sequence[StoredRecord], codes: np.ndarray | None = None
     signals = np.zeros((len(records), len(LEADS), 1), dtype=np.int16) if codes is None else codes
     manifest = Manifest(
         schema=SCHEMA,
-        source=StoreSource(
-            name="labels",
-            version="1",
-            licence="none",
-            selection="all",
-            source_rate_hz=100,
-            label_rule="by hand",
-            records_absent=0,
-        ),
+        source=made_up_source("labels"),
         rate_hz=100,
         leads=LEADS,
         samples_per_record=signals.shape[2],

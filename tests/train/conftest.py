@@ -19,14 +19,15 @@ from edge_mi.train.config import (
     TaskConfig,
     TeacherConfig,
 )
-from edge_mi.train.data.ptbxl import LEADS
 from edge_mi.train.filters import design_signal_chain
 from edge_mi.train.fit import prepare_torch
+from made_up_source import made_up_source
 
 from edge_mi.netspec import patchnet
 from edge_mi.records import write_wfdb
+from edge_mi.records.leads import TWELVE_LEADS
 from edge_mi.signal_design import SignalDesign
-from edge_mi.store import StoredRecord, StoreSource, write_store
+from edge_mi.store import StoredRecord, write_store
 
 SAMPLES = 300
 
@@ -67,22 +68,14 @@ def toy_store(tmp_path_factory: pytest.TempPathFactory, design: SignalDesign) ->
     for record in records:
         height_mv = max(0.1, rng.normal(1.2 if record.mi else 0.5, 0.3))
         wave = height_mv * np.sin(2 * np.pi * (3.0 * t_s + rng.random()))
-        gains = np.linspace(0.5, 1.5, len(LEADS))[:, None]
-        signals.append(gains * wave + rng.normal(scale=0.2, size=(len(LEADS), SAMPLES)))
+        gains = np.linspace(0.5, 1.5, len(TWELVE_LEADS))[:, None]
+        signals.append(gains * wave + rng.normal(scale=0.2, size=(len(TWELVE_LEADS), SAMPLES)))
     path = tmp_path_factory.mktemp("toy") / "store"
     write_store(
         path,
         design=design,
-        source=StoreSource(
-            name="toy",
-            version="1",
-            licence="none",
-            selection="all",
-            source_rate_hz=100,
-            label_rule="by hand",
-            records_absent=0,
-        ),
-        leads=LEADS,
+        source=made_up_source(),
+        leads=TWELVE_LEADS,
         records=records,
         signals_mv=signals,
         samples_per_record=SAMPLES,

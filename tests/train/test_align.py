@@ -11,10 +11,10 @@ import torch.nn.functional as F  # noqa: N812
 from edge_mi.train.align import Aligner, AlignRequest, align, standardise
 from edge_mi.train.augment import SignalTable
 from edge_mi.train.config import AlignConfig, AugmentConfig, FitConfig, Recipe
-from edge_mi.train.data.ptbxl import LEADS
 from edge_mi.train.fit import fit, seed_torch
 from edge_mi.train.patchnet import PatchNet
 
+from edge_mi.records.leads import TWELVE_LEADS
 from edge_mi.store import WindowStore
 
 
@@ -82,7 +82,7 @@ def test_every_lead_and_its_labels_can_be_learned_from(
 ) -> None:
     store = WindowStore.open(toy_store)
     assert tiny_recipe.align is not None
-    every = replace(tiny_recipe.align, leads=LEADS, task=None)
+    every = replace(tiny_recipe.align, leads=TWELVE_LEADS, task=None)
     lead_i = replace(every, leads=("I",))
     taught = replace(every, task=tiny_recipe.student.task)
     embedding = np.random.default_rng(0).normal(size=(len(store), 5)).astype(np.float32)
@@ -101,7 +101,7 @@ def test_every_lead_and_its_labels_can_be_learned_from(
 
 def test_one_lead_of_each_record_is_seen(toy_store: Path) -> None:
     store = WindowStore.open(toy_store)
-    signals = SignalTable(store, LEADS)
+    signals = SignalTable(store, TWELVE_LEADS)
     rows, lead = torch.tensor([3, 0, 7]), torch.tensor([11, 0, 5])
     plain = AugmentConfig(crop_samples=signals.samples, log_gain=0.0, noise_mv=0.0)
     found = signals.augmented_mv(rows, plain, lead)

@@ -9,9 +9,10 @@ import pytest
 import torch
 from edge_mi.train.augment import SignalTable
 from edge_mi.train.config import AugmentConfig
+from made_up_source import made_up_source
 from toy import signal_design
 
-from edge_mi.store import StoredRecord, StoreSource, WindowStore, write_store
+from edge_mi.store import StoredRecord, WindowStore, write_store
 
 QUIET = AugmentConfig(crop_samples=40, log_gain=0.0, noise_mv=0.0)
 
@@ -34,15 +35,7 @@ def table(tmp_path: Path) -> SignalTable:
         )
         for i in range(2)
     ]
-    source = StoreSource(
-        name="toy",
-        version="1",
-        licence="none",
-        selection="all",
-        source_rate_hz=100,
-        label_rule="none",
-        records_absent=0,
-    )
+    source = made_up_source("toy", "none")
     write_store(
         tmp_path / "store", design=signal_design(), source=source, leads=("I", "II"), records=records,
         signals_mv=signals, samples_per_record=50,

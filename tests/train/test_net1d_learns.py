@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from edge_mi.train.config import FitConfig
 from edge_mi.train.data.build import build_store
-from edge_mi.train.data.ptbxl import LEADS, PtbXl
+from edge_mi.train.data.ptbxl import PtbXl
 from edge_mi.train.distributed import ALONE
 from edge_mi.train.fit import fit, seed_torch
 from edge_mi.train.losses.pairwise_sigmoid import PairwiseSigmoidLoss
@@ -18,6 +18,7 @@ from edge_mi.train.pretrain_nets import SelfAligner, make_encoder
 from real_data import real_data
 from torch import Tensor
 
+from edge_mi.records.leads import TWELVE_LEADS
 from edge_mi.signal_design import SignalDesign
 from edge_mi.store import WindowStore
 
@@ -53,7 +54,7 @@ def test_one_epoch_of_alignment_brings_the_loss_down(tmp_path: Path, design: Sig
         loss: Tensor = aligner(batch.cuts_mv(CUT, lead=0)[0], aims)
         return loss
 
-    feed = CutFeed(store, LEADS, cut_samples=CUT, seed=0)
+    feed = CutFeed(store, TWELVE_LEADS, cut_samples=CUT, seed=0)
     everything = feed.load(np.arange(RECORDS), 1)
     with torch.no_grad():
         before = loss_of(everything)

@@ -13,7 +13,6 @@ import pytest
 import safetensors.torch
 import torch
 from edge_mi.train.config import FitConfig, TaskConfig
-from edge_mi.train.data.ptbxl import LEADS
 from edge_mi.train.distributed import ALONE
 from edge_mi.train.net1d_file import load_weights
 from edge_mi.train.pretrain import pretrain
@@ -25,6 +24,7 @@ from edge_mi.train.pretrain_nets import Encoder, make_encoder
 from edge_mi import strict
 from edge_mi.cli.main import main
 from edge_mi.errors import CheckpointError, ConfigError
+from edge_mi.records.leads import TWELVE_LEADS
 from edge_mi.store import RecordTable, WindowStore
 
 FIT = FitConfig(epochs=2, batch=32, learning_rate=1e-3)
@@ -57,7 +57,7 @@ def test_it_leaves_a_teacher_a_student_and_where_they_come_from(
     names = ["student-I.json", "student-I.safetensors", "teacher.json", "teacher.safetensors"]
     assert sorted(file.name for file in out.iterdir()) == names
     assert (teacher.how, student.how) == ("supervised", "aligned")
-    assert (teacher.encoder.leads, student.encoder.leads) == (LEADS, ("I",))
+    assert (teacher.encoder.leads, student.encoder.leads) == (TWELVE_LEADS, ("I",))
     assert student.teacher == teacher.weights_sha256
     assert student.sha256 == sha256((out / "student-I.safetensors").read_bytes()).hexdigest()
     assert (len(teacher.curve), len(student.curve)) == (6, 9)

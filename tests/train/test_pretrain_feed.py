@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from edge_mi.train.data.ptbxl import LEADS
 from edge_mi.train.pretrain_feed import CutFeed
 
+from edge_mi.records.leads import TWELVE_LEADS
 from edge_mi.store import CODES_PER_MV, MISSING_CODE, WindowStore
 
 BATCHES = [torch.tensor([5, 2, 90]), torch.tensor([7, 100, 3]), torch.tensor([1])]
@@ -22,7 +22,9 @@ def store(toy_store: Path) -> WindowStore:
 
 
 def test_batches_hold_the_records_of_their_rows_whatever_the_number_of_readers(store: WindowStore) -> None:
-    one, many = (list(CutFeed(store, LEADS, cut_samples=250, seed=1, readers=n)(BATCHES, 4)) for n in (1, 4))
+    one, many = (
+        list(CutFeed(store, TWELVE_LEADS, cut_samples=250, seed=1, readers=n)(BATCHES, 4)) for n in (1, 4)
+    )
     assert len(one) == len(BATCHES)
     for rows, a, b in zip(BATCHES, one, many, strict=True):
         assert torch.equal(a.rows, rows)
@@ -40,7 +42,7 @@ def test_leads_come_in_the_order_that_was_asked_for(store: WindowStore) -> None:
 
 
 def test_a_cut_is_a_piece_of_its_record(store: WindowStore) -> None:
-    batch = CutFeed(store, LEADS, cut_samples=250, seed=1).load(np.arange(20), 0)
+    batch = CutFeed(store, TWELVE_LEADS, cut_samples=250, seed=1).load(np.arange(20), 0)
     cuts, present = batch.cuts_mv(250, lead=6)
     records, _ = batch.signals_mv()
     assert cuts.shape == (20, 1, 250)
@@ -53,7 +55,7 @@ def test_a_cut_is_a_piece_of_its_record(store: WindowStore) -> None:
 
 def test_what_is_random_depends_on_seed_epoch_and_row_and_nothing_else(store: WindowStore) -> None:
     def starts(seed: int, epoch: int, rows: list[int]) -> list[int]:
-        feed = CutFeed(store, LEADS, cut_samples=250, seed=seed)
+        feed = CutFeed(store, TWELVE_LEADS, cut_samples=250, seed=seed)
         result: list[int] = feed.load(np.array(rows), epoch).starts.tolist()
         return result
 
@@ -69,7 +71,9 @@ def test_what_is_random_depends_on_seed_epoch_and_row_and_nothing_else(store: Wi
 def test_missing_samples_become_zero_and_are_marked(store: WindowStore) -> None:
     codes = np.array(store.codes)
     codes[4, 2, 10:60] = MISSING_CODE
-    batch = CutFeed(replace(store, codes=codes), LEADS, cut_samples=300, seed=1).load(np.array([4, 5]), 0)
+    batch = CutFeed(replace(store, codes=codes), TWELVE_LEADS, cut_samples=300, seed=1).load(
+        np.array([4, 5]), 0
+    )
     signals, present = batch.signals_mv()
     assert not present[0, 2, 10:60].any()
     assert int((~present).sum()) == 50
@@ -94,13 +98,13 @@ class Broken:
 
 
 def test_an_error_of_a_reader_reaches_the_loop(store: WindowStore) -> None:
-    feed = CutFeed(replace(store, codes=Broken()), LEADS, cut_samples=250, seed=1)  # type: ignore[arg-type]
+    feed = CutFeed(replace(store, codes=Broken()), TWELVE_LEADS, cut_samples=250, seed=1)  # type: ignore[arg-type]
     with pytest.raises(Lost):
         list(feed(BATCHES, 0))
 
 
 def test_a_loop_that_stops_early_leaves_no_reader_behind(store: WindowStore) -> None:
-    steps = CutFeed(store, LEADS, cut_samples=250, seed=1)(BATCHES * 20, 0)
+    steps = CutFeed(store, TWELVE_LEADS, cut_samples=250, seed=1)(BATCHES * 20, 0)
     next(steps)
     steps.close()
     with pytest.raises(StopIteration):
@@ -109,4 +113,4 @@ def test_a_loop_that_stops_early_leaves_no_reader_behind(store: WindowStore) -> 
 
 def test_a_cut_longer_than_a_record_is_a_wrong_call(store: WindowStore) -> None:
     with pytest.raises(ValueError, match="a cut of 301 samples"):
-        CutFeed(store, LEADS, cut_samples=301, seed=1)
+        CutFeed(store, TWELVE_LEADS, cut_samples=301, seed=1)

@@ -10,7 +10,6 @@ import pytest
 from edge_mi.train import parts
 from edge_mi.train.config import Recipe
 from edge_mi.train.crossfit import inner_splits, soft_labels, train_students
-from edge_mi.train.data.ptbxl import LEADS
 from edge_mi.train.device.config import DeviceConfig
 from edge_mi.train.finish import QuickRun
 from edge_mi.train.parts import RunFolder
@@ -22,6 +21,7 @@ from edge_mi.checkpoint import Checkpoint
 from edge_mi.errors import ConfigError, StoreError
 from edge_mi.files import write_file
 from edge_mi.float_model import run_layers
+from edge_mi.records.leads import TWELVE_LEADS
 from edge_mi.signal_design import SignalDesign
 from edge_mi.store import StoredRecord, WindowStore, write_store
 
@@ -196,7 +196,7 @@ def lie_about(store_path: Path, folds: Folds, path: Path, design: SignalDesign) 
         path,
         design=design,
         source=store.manifest.source,
-        leads=LEADS,
+        leads=TWELVE_LEADS,
         records=[flipped(record) for record in store.records],
         signals_mv=[codes / 4096 for codes in store.codes],
         samples_per_record=300,

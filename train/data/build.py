@@ -29,7 +29,7 @@ from edge_mi.store.manifest import FILES, SCHEMA, software_versions
 from edge_mi.workers import WorkerPool
 
 from .collection import ABSENT, HELD_BACK, Collection, ListedRecord
-from .prepare import DAMAGED, MAX_MISSING_SHARE, Part, Preparation, listing_sha256
+from .prepare import DAMAGED, MAX_MISSING_SHARE, Preparation, StorePart, listing_sha256
 from .unfinished import UnfinishedStore, sweep
 
 PART_RECORDS: Final = 128  # 3 MB of twelve leads of 10 s
@@ -183,7 +183,7 @@ def _check_damaged(unfinished: UnfinishedStore, total: int) -> None:
         )
 
 
-def _parts(preparation: Preparation, listing: Iterator[ListedRecord], jobs: int) -> Iterator[Part]:
+def _parts(preparation: Preparation, listing: Iterator[ListedRecord], jobs: int) -> Iterator[StorePart]:
     """Prepared parts in the order of the listing; a few at a time are on their way, whatever the collection holds."""
     chunks = iter(lambda: list(islice(listing, PART_RECORDS)), [])
     if jobs <= 1:
@@ -202,7 +202,7 @@ def _receive(preparation: Preparation) -> None:
     _preparation = preparation
 
 
-def _work(listing: list[ListedRecord]) -> Part:
+def _work(listing: list[ListedRecord]) -> StorePart:
     return _preparation.part(listing)
 
 

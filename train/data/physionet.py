@@ -26,7 +26,7 @@ class PublishedCollection:
         return f"{FILES_URL}/{self.slug}/{self.version}"
 
 
-COLLECTIONS: Final = {
+PUBLISHED: Final = {
     "ptbxl": PublishedCollection(
         slug="ptb-xl", version="1.0.3", title="PTB-XL", doi="10.13026/kfzx-aw45",
         licence="Creative Commons Attribution 4.0",
@@ -49,6 +49,6 @@ COLLECTIONS: Final = {
 def collection(name: str) -> PublishedCollection:
     """The collection called `name`. Raises ConfigError for one that is not known."""
     try:
-        return COLLECTIONS[name]
+        return PUBLISHED[name]
     except KeyError:
-        raise ConfigError(f"no collection {name}; expected one of {', '.join(COLLECTIONS)}") from None
+        raise ConfigError(f"no collection {name}; expected one of {', '.join(PUBLISHED)}") from None

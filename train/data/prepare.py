@@ -51,7 +51,7 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class StorePart:
     """Records of a listing, next to each other, as they go into a store.
 
     listed_sha256: a hash of the listing. codes: int16 (kept, leads, samples). lines: labels of those, one JSON
@@ -77,7 +77,7 @@ class Preparation:
         """Samples of a stored record."""
         return PIECE_S * self.design.rate_hz
 
-    def part(self, listing: Sequence[ListedRecord]) -> Part:
+    def part(self, listing: Sequence[ListedRecord]) -> StorePart:
         """Prepare `listing`. Raises StoreError where the collection gives other leads than it says."""
         leads = self.collection.info.leads
         kept: list[Codes] = []
@@ -92,7 +92,7 @@ class Preparation:
             lines.append(f"{_text(listed.record)}\n".encode())
         codes = np.stack(kept) if kept else np.empty((0, len(leads), self.samples), dtype=np.int16)
         counts.missing = int((codes == MISSING_CODE).sum())
-        return Part(len(listing), listing_sha256(listing), codes, b"".join(lines), counts)
+        return StorePart(len(listing), listing_sha256(listing), codes, b"".join(lines), counts)
 
     def _record(self, listed: ListedRecord, leads: int, counts: Counts) -> Codes | str:
         """The codes of one record, or why it is left out."""

@@ -22,13 +22,12 @@ from edge_mi.records.leads import TWELVE_LEADS, lead_rows
 from edge_mi.store import Stage, StoredRecord
 
 from .collection import ABSENT, HELD_BACK, REPEATED, CollectionInfo, LabelRule, ListedRecord
-from .folds import FOLDS as FOLDS
+from .folds import FOLDS
 from .headers import age_years, inside
 from .labels import Label, describe, judge
 from .tables import table_rows
 
 NAME: Final = "ptbxl"
-LEADS: Final = TWELVE_LEADS
 
 # the source's stages I (acute) to III (old); between II and III the scar has begun
 _STAGES: Final[dict[str, Stage]] = {
@@ -67,7 +66,7 @@ class PtbXl:
             name="PTB-XL",
             version="1.0.3",
             licence="CC-BY-4.0",
-            leads=LEADS,
+            leads=TWELVE_LEADS,
             label_rule=describe(
                 self._rule,
                 infarction="any code whose diagnostic_class in scp_statements.csv is MI",
@@ -149,7 +148,7 @@ def read_table(folder: Path, rate_hz: int = 100) -> PtbXlTable:
 
 def _twelve_leads(path: Path) -> tuple[NDArray[np.float64], float]:
     signals = read_signals(path)
-    return signals.samples_mv[lead_rows(str(path), signals.leads, LEADS)], signals.rate_hz
+    return signals.samples_mv[lead_rows(str(path), signals.leads, TWELVE_LEADS)], signals.rate_hz
 
 
 def _infarction_codes(path: Path) -> frozenset[str]:

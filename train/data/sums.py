@@ -123,11 +123,6 @@ class Sums:
                 )
 
 
-def format_sums(files: Iterable[ListedFile]) -> bytes:
-    """The text of a list, as PhysioNet writes it."""
-    return "".join(f"{file.sha256} {file.path}\n" for file in files).encode()
-
-
 def part_name(name: str) -> str:
     """What a file is called while it is not whole."""
     return f"{PART_START}{name}{PART_END}"

@@ -26,7 +26,7 @@ from edge_mi.store import Manifest, RecordTable, StoredRecord, StoreSource
 from edge_mi.store.manifest import SIGNALS_FILE
 from edge_mi.store.write import SignalsFile, finish_store, read_up_to, write_all
 
-from .prepare import Counts, Part
+from .prepare import Counts, StorePart
 
 _JOURNAL, _LINES, _STORE, _OLD = "journal.jsonl", "labels.jsonl", "store", "old"
 
@@ -54,7 +54,7 @@ class Entry:
     damaged: tuple[str, ...]
 
     @classmethod
-    def of(cls, part: Part) -> Entry:
+    def of(cls, part: StorePart) -> Entry:
         """What the journal says of `part`."""
         counts = part.counts
         return cls(
@@ -104,7 +104,7 @@ class UnfinishedStore:
             self.close()
             raise
 
-    def append(self, part: Part) -> None:
+    def append(self, part: StorePart) -> None:
         """Put `part` behind the others: content first, and when that is on the disk the journal."""
         entry = Entry.of(part)
         self._signals.append(part.codes)

@@ -134,12 +134,6 @@ class DeviceConfig:
         return tuple(kind for kind in NOISE_KINDS if any(kind in each.kinds for each in self.noises))
 
 
-def only(**elements: object) -> DeviceConfig:
-    """A patch with the named elements and no other."""
-    absent: dict[str, object] = dict.fromkeys(("rate", "adc", "gain", "noise", "motion", "wander", "gaps"))
-    return DeviceConfig(**{**absent, **elements})  # type: ignore[arg-type]
-
-
 def _check_ends(name: str, ends: tuple[float, float], *, above: float | None = None) -> None:
     if not ends[0] <= ends[1] or (above is not None and not ends[0] > above):
         more = "" if above is None else f" above {above:g}"

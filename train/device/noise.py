@@ -27,7 +27,7 @@ from .config import NOISE_KINDS, NoiseKind
 from .interpolate import interpolate
 from .stand_in import stand_in
 
-Part: TypeAlias = Literal["train", "test"]
+Stretch: TypeAlias = Literal["train", "test"]
 TRAIN_SHARE: Final = Fraction(2, 3)
 TRACK_RATE_HZ: Final = 100
 SYNTHETIC: Final = "synthetic"
@@ -43,7 +43,7 @@ class NoiseTracks:
     tracks: Mapping[NoiseKind, NDArray[np.float32]]
     origin: Mapping[NoiseKind, str]
 
-    def part(self, part: Part) -> NoiseTracks:
+    def part(self, part: Stretch) -> NoiseTracks:
         """The stretch of every track that is for training, or the one that is for measurement."""
         cut = {kind: int(track.shape[1] * TRAIN_SHARE) for kind, track in self.tracks.items()}
         return NoiseTracks(

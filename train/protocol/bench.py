@@ -9,10 +9,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_mi.records.leads import TWELVE_LEADS
+
 from ..age_sex import person_features
 from ..config import FitConfig, Recipe
 from ..crossfit import Split, merge_folds, soft_labels
-from ..data.ptbxl import LEADS
 from ..fit import total_steps
 from ..parts import Arrays, Part, RunFolder
 from ..splits import without
@@ -273,9 +274,9 @@ def _parameters(config: ProtocolConfig, method: Method) -> int:
     """Weights and biases that a method needs to answer for a record."""
     if method.kind == "age-sex":
         return len(OUTPUTS) * (4 + 1)
-    encoder = ENCODERS[config.network](len(LEADS) if method.lead_masking else 1)
+    encoder = ENCODERS[config.network](len(TWELVE_LEADS) if method.lead_masking else 1)
     if method.kind == "network":
         return count_parameters(encoder) + len(OUTPUTS) * (encoder.features + 1)
-    teacher = TeacherNet(config.teacher, len(LEADS), {})
+    teacher = TeacherNet(config.teacher, len(TWELVE_LEADS), {})
     own = count_parameters(Generator(encoder), teacher.stack, teacher.hidden)
     return own + len(OUTPUTS) * (config.teacher.embedding + 1)

@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from edge_mi.records.leads import TWELVE_LEADS
 from edge_mi.store import WindowStore
 
 from ..augment import SignalTable
 from ..batches import batches
-from ..data.ptbxl import LEADS
 from ..fit import fit, seed_torch
 from ..parts import Arrays, Part
 from ..splits import Folds
@@ -68,7 +68,7 @@ def finetune(
     """Train one network; returns `logits` float32 (records, OUTPUTS) of whole records, NaN outside predict_folds."""
     config = request.config
     rows, held_out = request.train.rows(store), store.rows_of(request.predict_folds)
-    signals = SignalTable(store, LEADS if request.lead_masking else ("I",))
+    signals = SignalTable(store, TWELVE_LEADS if request.lead_masking else ("I",))
     targets = protocol_targets(store, rows, config.task)
     weight = targets.positive_weight(rows)
     soft = torch.from_numpy(inputs[SOFT]) if SOFT in inputs else None

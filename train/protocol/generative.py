@@ -16,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edge_mi.records.leads import TWELVE_LEADS
 from edge_mi.store import WindowStore
 
 from ..augment import SignalTable
 from ..config import TeacherConfig
-from ..data.ptbxl import LEADS
 from ..fit import fit, seed_torch
 from ..losses.reconstruction import reconstruction_loss
 from ..parts import Arrays, Part
@@ -55,7 +55,7 @@ class Generator(nn.Module):
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
-        self.encoder, self.decoder = encoder, Decoder(encoder, len(LEADS) - 1)
+        self.encoder, self.decoder = encoder, Decoder(encoder, len(TWELVE_LEADS) - 1)
 
     def forward(self, lead_mv: Tensor) -> Tensor:
         """Millivolts float32 (batch, 12, fewer samples) of lead I (batch, 1, samples); see `span`."""
@@ -83,7 +83,7 @@ def generative(
     record, and `logits` float32 (records, OUTPUTS) of that teacher, NaN outside predict_folds.
     """
     rows, held_out = request.train.rows(store), store.rows_of(request.predict_folds)
-    signals = SignalTable(store, LEADS)
+    signals = SignalTable(store, TWELVE_LEADS)
     generator = Generator(make_encoder(request.network, 1, request.seed))
     seed = request.seed + SEED_OFFSET
     seed_torch(seed)

@@ -16,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edge_mi.records.leads import TWELVE_LEADS
 from edge_mi.store import WindowStore
 
 from ..align import PairHead, standardise
 from ..augment import SignalTable
-from ..data.ptbxl import LEADS
 from ..fit import fit, seed_torch
 from ..losses.feature import feature_loss
 from ..losses.info_nce import InfoNCELoss
@@ -74,7 +74,7 @@ def pretrain(
     config = request.config
     lead_i = SignalTable(store, ("I",))
     every = request.objective in EVERY_LEAD
-    signals = SignalTable(store, LEADS) if every else lead_i
+    signals = SignalTable(store, TWELVE_LEADS) if every else lead_i
     encoder = make_encoder(request.network, 1, request.seed)
     if request.objective is not None:
         seed = request.seed + SEED_OFFSET

@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from edge_mi.records.leads import TWELVE_LEADS
 from edge_mi.store import WindowStore
 
 from ..augment import SignalTable
 from ..batches import batches
 from ..config import TeacherConfig
-from ..data.ptbxl import LEADS
 from ..parts import Arrays, Part
 from ..splits import Folds
 from ..targets import Targets
@@ -57,7 +57,7 @@ def train_ceiling(
     """
     del inputs
     rows, held_out = request.train.rows(store), store.rows_of(request.predict_folds)
-    signals = SignalTable(store, LEADS)
+    signals = SignalTable(store, TWELVE_LEADS)
     targets = protocol_targets(store, rows, request.config.task)
     net = fit_teacher(request.config, signals, targets, rows, request.seed, snapshot)
     embedding, logits = judge(net, targets, signals.records_mv, len(store))
@@ -71,13 +71,13 @@ def train_ceiling(
 def without_lead_i(records_mv: Tensor) -> Tensor:
     """Twelve leads (batch, 12, samples) with lead I at 0 mV; III, aVR, aVL and aVF still hold its share of them."""
     hidden = records_mv.clone()
-    hidden[:, LEADS.index("I")] = 0
+    hidden[:, TWELVE_LEADS.index("I")] = 0
     return hidden
 
 
 def load_teacher(config: TeacherConfig, targets: Targets, inputs: Mapping[str, NDArray[Any]]) -> TeacherNet:
     """The teacher whose `state.<tensor>` are among `inputs`, in eval mode."""
-    net = TeacherNet(config, len(LEADS), targets.side_heads())
+    net = TeacherNet(config, len(TWELVE_LEADS), targets.side_heads())
     prefix = len(STATE)
     net.load_state_dict(
         {name[prefix:]: torch.from_numpy(value) for name, value in inputs.items() if name.startswith(STATE)}

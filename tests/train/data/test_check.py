@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from edge_mi.train.data.check import check_folder
-from edge_mi.train.data.sums import ListedFile, format_sums, part_name
+from edge_mi.train.data.sums import ListedFile, part_name
+from file_server import format_sums
 from heart_store import heart_store
 from real_data import real_data
 

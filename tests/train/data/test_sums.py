@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from edge_mi.train.data.sums import ListedFile, Sums, format_sums, is_part, matcher, part_name
+from edge_mi.train.data.sums import ListedFile, Sums, is_part, matcher, part_name
+from file_server import format_sums
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -17,11 +17,11 @@ from edge_mi.train.device.config import (
     NoiseConfig,
     RateConfig,
     WanderConfig,
-    only,
 )
 from edge_mi.train.device.noise import NO_TRACKS, NoiseTracks, load_noise
 from edge_mi.train.device.snr import filtered_beats, noise_power, signal_power
 from heart_store import heart_store
+from patches import only
 from torch import Tensor
 
 from edge_mi.chain.chain import filter_segment

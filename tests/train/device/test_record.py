@@ -11,11 +11,11 @@ from edge_mi.train.device.config import (
     GapConfig,
     NoiseConfig,
     RateConfig,
-    only,
 )
 from edge_mi.train.device.noise import NO_TRACKS, NoiseTracks, load_noise
 from edge_mi.train.device.record import SensedRecord, sense
 from edge_mi.train.device.snr import find_beats, noise_power, signal_power
+from patches import only
 
 from edge_mi import synthetic
 from edge_mi.bundle import Bundle

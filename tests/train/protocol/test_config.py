@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 from edge_mi.train.config import AlignConfig
-from edge_mi.train.data.ptbxl import LEADS, PtbXl
+from edge_mi.train.data.ptbxl import PtbXl
 from edge_mi.train.protocol.config import PretrainSection, ProtocolConfig, load_config, parse_config
 from edge_mi.train.protocol.methods import METHODS
 
 from edge_mi.errors import ConfigError
+from edge_mi.records.leads import TWELVE_LEADS
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
@@ -59,7 +60,7 @@ def test_alignment_beside_labels_has_the_settings_of_the_recipe_that_ships() -> 
     mine, ships = PretrainSection(), AlignConfig()
     for name in ("projection", "scale", "bias", "weight", "task", "augment"):
         assert getattr(mine, name) == getattr(ships, name), name
-    assert ships.leads == LEADS
+    assert ships.leads == TWELVE_LEADS
 
 
 def test_a_file_that_is_not_there_is_named() -> None:

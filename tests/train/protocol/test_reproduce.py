@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from edge_mi.train import parts
 from edge_mi.train.config import AugmentConfig, FitConfig, TaskConfig, TeacherConfig
-from edge_mi.train.data.ptbxl import LEADS
 from edge_mi.train.fit import total_steps
 from edge_mi.train.parts import RunFolder
 from edge_mi.train.protocol import finetune, generative, pretrain
@@ -31,6 +30,7 @@ from edge_mi.cli.main import main
 from edge_mi.errors import ConfigError, StoreError
 from edge_mi.files import write_file
 from edge_mi.metrics import auroc
+from edge_mi.records.leads import TWELVE_LEADS
 from edge_mi.signal_design import SignalDesign
 from edge_mi.store import StoredRecord, WindowStore, write_store
 
@@ -117,7 +117,7 @@ def rewritten(
         path,
         design=design,
         source=source.manifest.source,
-        leads=LEADS,
+        leads=TWELVE_LEADS,
         records=[change(record) for record in source.records],
         signals_mv=[
             signals(record, codes) / 4096 for record, codes in zip(source.records, source.codes, strict=True)
