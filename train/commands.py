@@ -31,6 +31,7 @@ from .data.ptbxl import PtbXl
 from .device.config import DeviceConfig
 from .device.noise import SYNTHETIC, noise_folder
 from .distributed import joined
+from .encoder_start import EncoderStart, load_start
 from .filters import MODEL_RATE_HZ, design_signal_chain
 from .finish import QuickRun
 from .fit import prepare_torch
@@ -57,7 +58,13 @@ def quick(args: argparse.Namespace, data: Path) -> int:
     plan = QuickRun(folds=folds, test_fold=args.test_fold, seed=args.seed, command=command)
     recipe = _device_recipe(args)
     design = _design()
-    checkpoint = train_quick(_opened_store(args.run, data, design, args.rate), args.run, plan, recipe, design)
+    encoder = None
+    if args.encoder is not None:
+        (encoder,) = _starts(args, [args.encoder], design)
+    store_path = _opened_store(args.run, data, design, args.rate)
+    if encoder is not None:
+        _say_doubts(encoder.check_unseen(WindowStore.open(store_path), (args.test_fold,)))
+    checkpoint = train_quick(store_path, args.run, plan, recipe, design, encoder=encoder)
     return _write(checkpoint, args.out or args.run / "model.safetensors", args)
 
 
@@ -119,6 +126,10 @@ def cv(args: argparse.Namespace, data: Path) -> int:
     if args.scratch and not args.align:
         raise ConfigError("--scratch compares alignment with going without: add --align")
     check_place(args.out)
+    if args.encoder and args.against is not None:
+        raise ConfigError(
+            "--against trains another size, which the encoder does not fit; leave one of them out"
+        )
     against = "" if args.against is None else f" --against {args.against}"
     design = _design()
     scratch = " --scratch" if args.scratch else ""
@@ -129,14 +140,12 @@ def cv(args: argparse.Namespace, data: Path) -> int:
         against=None if args.against is None else SIZES[args.against],
         device=DeviceConfig() if args.device_simulation else None,
         noise=_noise(args) if args.device_simulation else None,
+        encoders=_starts(args, args.encoder or [], design),
     )
-    result = cross_validate(
-        _opened_store(args.run, data, design, args.rate),
-        args.run,
-        plan,
-        _recipe(args),
-        design,
-    )
+    store_path = _opened_store(args.run, data, design, args.rate)
+    if plan.encoders:
+        _say_doubts(plan.check_unseen(WindowStore.open(store_path)))
+    result = cross_validate(store_path, args.run, plan, _recipe(args), design)
     write_file(args.out, strict.dumps(result).encode())
     rows = [
         [
@@ -206,10 +215,24 @@ def _device_recipe(args: argparse.Namespace) -> Recipe:
     return recipe.with_device(DeviceConfig(), _noise(args)) if args.device_simulation else recipe
 
 
+def _starts(args: argparse.Namespace, files: list[Path], design: SignalDesign) -> tuple[EncoderStart, ...]:
+    """The encoders that were given, for the size that is trained."""
+    if files and args.align:
+        raise ConfigError("--encoder begins with an encoder that is aligned already; leave out --align")
+    return tuple(load_start(file, SIZES[args.size], design) for file in files)
+
+
+def _say_doubts(doubts: tuple[str, ...]) -> None:
+    for doubt in doubts:
+        print(f"note: {doubt}", file=sys.stderr)
+
+
 def _options(args: argparse.Namespace) -> str:
-    """What differs from the defaults, as it was typed."""
+    """What differs from the defaults, as it was typed, with names of files instead of places."""
     size = "" if args.size == SHIPPED_SIZE else f" --size {args.size}"
-    return size + _way(args)
+    given = args.encoder if isinstance(args.encoder, list) else [args.encoder] if args.encoder else []
+    encoder = f" --encoder {' '.join(shlex.quote(file.name) for file in given)}" if given else ""
+    return size + encoder + _way(args)
 
 
 def _way(args: argparse.Namespace) -> str:

@@ -22,12 +22,16 @@ Split = tuple[Folds, Folds]  # folds to train on, folds to predict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudentJob:
-    """One student: where it trains and predicts, its seed, its soft labels, and for alignment an embedding."""
+    """One student: where it trains and predicts, its seed, its soft labels, and for alignment an embedding.
+
+    initial: the state that it begins with where nothing is aligned; None for fresh weights.
+    """
 
     split: Split
     seed: int
     soft_logits: NDArray[np.float32]
     embedding: NDArray[np.float32] | None = None
+    initial: Arrays | None = None
 
 
 def inner_splits(folds: Folds) -> list[Split]:
@@ -58,10 +62,12 @@ def train_students(
     """Results of the students, aligned first where the recipe says so."""
     student = recipe.student
     noise = _training_noise(recipe)
-    initial: list[Arrays | None] = [None] * len(jobs)
+    initial = [job.initial for job in jobs]
     if recipe.align is not None:
         aligns = []
         for job in jobs:
+            if job.initial is not None:
+                raise ValueError("an encoder to begin with is already aligned")
             if job.embedding is None:
                 raise ValueError("alignment needs the embedding of a teacher of the same split")
             request = AlignRequest(
@@ -79,7 +85,8 @@ def train_students(
         request_student = StudentRequest(
             config=student, train_folds=train, predict_folds=test, frames=frames, seed=job.seed
         )
-        parts.append(student_part(request_student, job.soft_logits, state, noise(student.augment)))
+        began = "" if state is None else "-encoder" if job.initial is not None else "-aligned"
+        parts.append(student_part(request_student, job.soft_logits, state, noise(student.augment), began))
     return run.compute(parts, label)
 
 

@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_mi.errors import ConfigError
 from edge_mi.metrics import auprc, auroc, brier, expected_calibration_error
 from edge_mi.netspec import NetSpec
 from edge_mi.signal_design import SignalDesign
@@ -24,10 +25,11 @@ from .calibrate import fit_platt, probabilities
 from .config import Recipe
 from .crossfit import StudentJob, inner_splits, soft_labels, train_students, train_teachers
 from .device.config import DeviceConfig
+from .encoder_start import EncoderStart
 from .evaluate import ALL, Statistic, Task, at_specificity, estimate, ranked, tasks, with_age
 from .parts import WORKERS, Arrays, RunFolder
 from .provenance import commit, versions
-from .splits import CROSS_VALIDATION_GROUPS, Folds, split_by_folds, without
+from .splits import CROSS_VALIDATION_GROUPS, Folds, span, split_by_folds, without
 
 SCHEMA: Final = 1
 FRAMES: Final = (33, 35, 37)  # window lengths tried beside the network's own
@@ -78,7 +80,8 @@ class CrossValidation:
 class Plan:
     """Seeds of the students, the held-out groups, and what to try as well: no alignment, a patch, another network.
 
-    noise: folder of NSTDB for the patch; None for the stand-in.
+    noise: folder of NSTDB for the patch; None for the stand-in. encoders: what the networks of each group begin with,
+    one for all or one for each of `groups`; none for fresh weights.
     """
 
     seeds: tuple[int, ...]
@@ -90,6 +93,26 @@ class Plan:
     groups: tuple[Folds, ...] = CROSS_VALIDATION_GROUPS
     frames: tuple[int, ...] = FRAMES
     resamples: int = RESAMPLES
+    encoders: tuple[EncoderStart, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.encoders) not in (0, 1, len(self.groups)):
+            raise ConfigError(
+                f"{len(self.encoders)} encoders; give one, or one for each of the {len(self.groups)} groups of folds that "
+                f"are held out in turn: {' '.join(map(span, self.groups))}"
+            )
+
+    def encoder(self, group: int) -> EncoderStart | None:
+        """What the networks that `group` is held out from begin with."""
+        return self.encoders[group if len(self.encoders) > 1 else 0] if self.encoders else None
+
+    def check_unseen(self, store: WindowStore) -> tuple[str, ...]:
+        """Raises ConfigError where an encoder saw what it is judged on; what could not be checked."""
+        doubts: list[str] = []
+        for index, group in enumerate(self.groups):
+            if (encoder := self.encoder(index)) is not None:
+                doubts += encoder.check_unseen(store, group)
+        return tuple(dict.fromkeys(doubts))
 
 
 def cross_validate(
@@ -110,6 +133,7 @@ def cross_validate(
     for train, test in splits:
         split_by_folds(store, train=train, test=test)
     store.labels  # noqa: B018  a store without labels is refused here, and not after an epoch
+    plan.check_unseen(store)
     inner = [inner_splits(train) for train, _ in splits]
     trained = train_teachers(
         run, recipe, [*splits, *(s for group in inner for s in group)], "12-lead teachers"
@@ -121,7 +145,13 @@ def cross_validate(
         rest = rest[len(group) :]
     frames = (*plan.frames, recipe.student.net.frames)
     jobs = [
-        StudentJob(split=split, seed=seed, soft_logits=soft[g], embedding=outer[g][0]["embedding"])
+        StudentJob(
+            split=split,
+            seed=seed,
+            soft_logits=soft[g],
+            embedding=outer[g][0]["embedding"],
+            initial=None if (encoder := plan.encoder(g)) is None else encoder.state,
+        )
         for seed in plan.seeds
         for g, split in enumerate(splits)
     ]
@@ -159,7 +189,7 @@ def cross_validate(
     return CrossValidation(
         schema=SCHEMA,
         protocol=PROTOCOL,
-        data=f"{source.name} {source.version}, {source.selection}",
+        data=f"{source.name} {source.version}, {source.selection}{_began(plan)}",
         store_sha256=store.digest,
         records=len(measure.rows),
         patients=len(set(store.patients[measure.rows])),
@@ -169,6 +199,15 @@ def cross_validate(
         commit=commit(),
         versions=versions(),
     )
+
+
+def _began(plan: Plan) -> str:
+    """What the networks began with, and what that had seen, for the document."""
+    said = [
+        f"{each.said}, which saw {', '.join(f'{data.name} {data.version}' for data in each.data)}"
+        for each in plan.encoders
+    ]
+    return f"; networks began with {'; '.join(said)}" if said else ""
 
 
 @dataclass(frozen=True, slots=True)

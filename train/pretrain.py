@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edge_mi import strict
-from edge_mi.checkpoint import DataSource
 from edge_mi.errors import ConfigError, OutputError
 from edge_mi.netspec import SIZES
 from edge_mi.progress import Progress
@@ -30,6 +29,7 @@ from edge_mi.store import WindowStore
 from .config import FitConfig
 from .data.ptbxl import LEADS
 from .distributed import World
+from .encoder_origin import Origin, origin_of
 from .fit import Runtime, fit, seed_torch, steps_per_epoch
 from .losses.info_nce import InfoNCELoss
 from .losses.pairwise_sigmoid import PairwiseSigmoidLoss
@@ -37,10 +37,12 @@ from .net1d_file import load_weights
 from .pretrain_config import PretrainConfig, PretrainPlan
 from .pretrain_feed import CutBatch, CutFeed
 from .pretrain_file import (
+    REPORT_SCHEMA,
     SCHEMA,
     EncoderInfo,
     EncoderReport,
     finished_report,
+    given_origin,
     save_encoder,
     weights_sha256,
 )
@@ -81,7 +83,7 @@ def pretrain(
         _make_folder(plan.out)
     world.wait()
     teacher, report = _teacher(run)
-    students = [_student(run, lead, teacher, report.weights_sha256) for lead in config.leads]
+    students = [_student(run, lead, teacher, report) for lead in config.leads]
     return [report, *students]
 
 
@@ -158,20 +160,27 @@ class _Run:
         return report
 
     def report(
-        self, encoder: Encoder, *, net: str, leads: tuple[str, ...], began_from: str | None, **more: Any
+        self,
+        encoder: Encoder,
+        *,
+        net: str,
+        leads: tuple[str, ...],
+        began_from: str | None,
+        origin: Origin,
+        learned: bool = True,
+        **more: Any,
     ) -> EncoderReport:
-        """The report of an encoder on these data, without the hash of its file."""
-        manifest = self.store.manifest
-        source = manifest.source
+        """The report of an encoder, without the hash of its file; `learned`: on these data, beside its `origin`."""
+        own = origin_of(self.store, self.rows) if learned else Origin()
         return EncoderReport(
-            schema=SCHEMA,
+            schema=REPORT_SCHEMA,
             encoder=EncoderInfo(
                 schema=SCHEMA,
                 net=net,
                 leads=leads,
                 rate_hz=self.rate_hz,
                 input=self.config.input,
-                filter_sha256=manifest.filter_sha256,
+                filter_sha256=self.store.manifest.filter_sha256,
             ),
             sha256="",
             weights_sha256=weights_sha256(encoder),
@@ -179,15 +188,10 @@ class _Run:
             parameters_in_use=sum(p.numel() for p in encoder.parameters() if p.requires_grad),
             began_from=began_from,
             config=strict.encode(self.config),
-            data=DataSource(
-                name=source.name,
-                version=source.version,
-                licence=source.licence,
-                records=len(self.rows),
-                patients=len(np.unique(self.store.records.patient[self.rows])),
-                selection=source.selection,
-            ),
+            data=own.seen[0].data if learned else None,
+            folds=own.seen[0].folds if learned else (),
             store=self.store.digest,
+            origin=own.and_then(origin),
             command=self.plan.command,
             commit=commit(),
             versions=versions(),
@@ -214,6 +218,8 @@ def _teacher(run: _Run) -> tuple[Encoder, EncoderReport]:
             how="given",
             teacher=None,
             began_from=weights_sha256(encoder),
+            origin=given_origin(plan.teacher),
+            learned=False,
             key="",
             curve=(),
         )
@@ -246,6 +252,7 @@ def _teacher(run: _Run) -> tuple[Encoder, EncoderReport]:
         how=how,
         teacher=None,
         began_from=None,
+        origin=Origin(),
         key=key,
         curve=tuple(curve),
     )
@@ -282,16 +289,16 @@ def _masked_leads(run: _Run, rows: Rows) -> tuple[MaskedLeads, LossOf]:
     return module, loss_of
 
 
-def _student(run: _Run, lead: str, teacher: Encoder, teacher_sha256: str) -> EncoderReport:
+def _student(run: _Run, lead: str, teacher: Encoder, taught_by: EncoderReport) -> EncoderReport:
     """Align the encoder of one lead with the teacher."""
     config, plan, world = run.config, run.plan, run.world
     seed = config.seed + _STUDENT_SEED
     seed_torch(seed)
     encoder = make_encoder(config.net)
-    began_from = None
+    began_from, origin, teacher_sha256 = None, taught_by.origin, taught_by.weights_sha256
     if plan.student is not None:
         load_weights(encoder, plan.student)
-        began_from = weights_sha256(encoder)
+        began_from, origin = weights_sha256(encoder), origin.and_then(given_origin(plan.student))
     file = plan.out / f"student-{lead}.safetensors"
     # the teacher's settings are in its hash
     alone = replace(config, leads=(lead,), teacher_net="", teacher_fit=config.fit)
@@ -320,7 +327,7 @@ def _student(run: _Run, lead: str, teacher: Encoder, teacher_sha256: str) -> Enc
     curve = run.fit(file, key, aligner, loss_of, config.fit, run.rows, seed)
     return run.finish(
         file, encoder, net=config.net, leads=(lead,), how="aligned", teacher=teacher_sha256, began_from=began_from,
-        key=key, curve=tuple(curve),
+        origin=origin, key=key, curve=tuple(curve),
     )  # fmt: skip
 
 
@@ -331,6 +338,11 @@ def _freeze(encoder: Encoder, world: World) -> None:
 
 def _check(run: _Run) -> None:
     config, samples = run.config, run.store.codes.shape[2]
+    if config.folds is None and (run.store.records.mi >= 0).any():
+        raise ConfigError(
+            "this store has labels: say which folds to learn from (--folds 1-8), so that those that are judged on are "
+            "not among them; --folds 1-9 for all"
+        )
     if not len(run.rows):
         raise ConfigError("no records in the folds that were asked for")
     if len(run.leads) < 2:

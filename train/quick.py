@@ -11,6 +11,7 @@ from edge_mi.signal_design import SignalDesign
 from .config import Recipe
 from .crossfit import StudentJob, inner_splits, soft_labels, train_students, train_teachers
 from .device.noise import load_noise, noise_source
+from .encoder_start import EncoderStart
 from .finetune import folded_weights
 from .finish import QuickRun, Trained, finish, merge_folds
 from .parts import WORKERS, Arrays, RunFolder
@@ -23,19 +24,25 @@ def train_quick(
     recipe: Recipe,
     design: SignalDesign,
     *,
+    encoder: EncoderStart | None = None,
     workers: int = WORKERS,
 ) -> Checkpoint:
     """Train, calibrate and measure one network; goes on from the finished parts in `run_path`.
 
+    encoder: what every network begins with; None for fresh weights.
+
     The test fold is only measured. Probabilities and thresholds come from students cross-fitted inside the
     training folds; the soft labels that these learn from were made by teachers of which some saw the held-out
     labels, an influence on two parameters that is accepted to spare a second level of teachers.
-    Raises StoreError where the store is of another design or has no record in a fold.
+    Raises StoreError where the store is of another design or has no record in a fold, ConfigError where the encoder
+    saw the test fold.
     """
     run = RunFolder(run_path, store_path, workers=workers)
     store = run.store
     quick.check_store(store, design)
-    *inner, final = _students(run, recipe, quick)
+    if encoder is not None:
+        encoder.check_unseen(store, (quick.test_fold,))
+    *inner, final = _students(run, recipe, quick, encoder)
     net = recipe.student.net
     weights = folded_weights(final, net.layer_names)
     trained = Trained(
@@ -47,10 +54,14 @@ def train_quick(
     )
     device = recipe.student.augment.device
     noise = () if device is None else noise_source(load_noise(recipe.noise), device.kinds)
-    return finish(store, quick, design, trained, noise)
+    earlier = noise if encoder is None else (*noise, *encoder.data)
+    shared = encoder is not None and encoder.saw(store, store.rows_of(quick.folds))
+    return finish(
+        store, quick, design, trained, earlier, crossfitted_from=encoder.said if encoder and shared else ""
+    )
 
 
-def _students(run: RunFolder, recipe: Recipe, quick: QuickRun) -> list[Arrays]:
+def _students(run: RunFolder, recipe: Recipe, quick: QuickRun, encoder: EncoderStart | None) -> list[Arrays]:
     """Results of one student for each inner split, and of the final one last."""
     inner = inner_splits(quick.folds)
     final = (quick.folds, (quick.test_fold,))
@@ -64,6 +75,7 @@ def _students(run: RunFolder, recipe: Recipe, quick: QuickRun) -> list[Arrays]:
             seed=quick.seed,
             soft_logits=soft,
             embedding=teachers[i][0]["embedding"] if aligned else None,
+            initial=None if encoder is None else encoder.state,
         )
         for i, split in enumerate([*inner, final])
     ]
