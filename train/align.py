@@ -28,7 +28,7 @@ from .config import AlignConfig
 from .device.noise import NoiseTracks
 from .fit import fit, seed_torch
 from .losses.pairwise_sigmoid import PairwiseSigmoidLoss
-from .parts import Arrays, Part
+from .parts import PAIRS_PIPELINE, Arrays, Part
 from .patchnet import PatchNet
 from .splits import Folds
 from .targets import make_targets
@@ -78,7 +78,7 @@ def align_part(request: AlignRequest, embedding: NDArray[np.float32], noise: Arr
     folds = "".join(map(str, request.train_folds))
     device = "" if request.config.augment.device is None else "-device"
     inputs = {"embedding": embedding, **(noise or {})}
-    return Part(f"align-{folds}-seed{request.seed}{device}", align, request, inputs)
+    return Part(f"align-{folds}-seed{request.seed}{device}", align, request, inputs, PAIRS_PIPELINE)
 
 
 def align(

@@ -33,6 +33,7 @@ from .fit import prepare_torch
 from .provenance import versions
 
 PIPELINE: Final = 1  # raise it when a change of the code changes results
+PAIRS_PIPELINE: Final = 2  # of parts with a loss over pairs, whose scale and bias do not decay any more
 WORKERS: Final = 2
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
@@ -41,17 +42,21 @@ Work: TypeAlias = Callable[[WindowStore, Any, Mapping[str, NDArray[Any]], Path],
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """`work(store, request, inputs, snapshot)`: a module-level function, a frozen dataclass, arrays, a file."""
+    """`work(store, request, inputs, snapshot)`: a module-level function, a frozen dataclass, arrays, a file.
+
+    pipeline: raise it for a kind of part when a change of the code changes the results of that kind alone.
+    """
 
     name: str
     work: Work
     request: Any
     inputs: Arrays = field(default_factory=dict)
+    pipeline: int = PIPELINE
 
     def key(self, store_digest: str) -> str:
         """Hash of everything that decides the result."""
         digest = hashlib.sha256()
-        for text in (self.work.__qualname__, strict.dumps(self.request), store_digest, str(PIPELINE)):
+        for text in (self.work.__qualname__, strict.dumps(self.request), store_digest, str(self.pipeline)):
             digest.update(text.encode() + b"\0")
         digest.update(repr(sorted(versions().items())).encode())
         for name, array in sorted(self.inputs.items()):
