@@ -40,6 +40,7 @@ from .pretrain import pretrain as run_pretraining
 from .pretrain_config import pretrain_settings
 from .protocol.config import load_config
 from .protocol.document import write_report
+from .protocol.given import check_given, said_of
 from .protocol.methods import METHODS
 from .protocol.plots import require_plots
 from .protocol.run import reproduce as run_protocol
@@ -173,8 +174,10 @@ def reproduce(args: argparse.Namespace, data: Path) -> int:
     command = f"edge-mi train reproduce {shlex.quote(args.config.name)}"
     design = _design()
     store_path = _opened_store(args.run, data, design, config.data.rate_hz)
+    _say_doubts(check_given(WindowStore.open(store_path), config))
     done = run_protocol(config, store_path, args.run, design)
-    descriptions = {name: METHODS[name].description for name in config.methods}
+    given = said_of(config)
+    descriptions = {name: f"{METHODS[name].description}{given}" for name in config.methods}
     write_report(done.result, done.store, text, args.out, command, done.curve, descriptions=descriptions)
     rows = [[each.name, str(each.parameters), ", ".join(each.logits)] for each in done.result.methods]
     print(table(rows, header=["method", "parameters", "regimes"]))
@@ -201,7 +204,10 @@ def pretrain(args: argparse.Namespace, data: Path) -> int:
     print(table(rows, header=["network", "leads", "how", "parameters", "steps", "first loss", "last"]))
     print(f"\nwritten: {plan.out}")
     if args.json:
-        print(json.dumps({"schema": 1, "encoders": [strict.encode(report) for report in reports]}))
+        documents = [strict.encode(report) for report in reports]
+        for seen in (seen for document in documents for seen in document["origin"]["seen"]):
+            del seen["patients"]  # one for each patient: they are in the file
+        print(json.dumps({"schema": 1, "encoders": documents}))
     return 0
 
 

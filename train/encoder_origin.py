@@ -90,7 +90,10 @@ def check_unseen(file: Path, origin: Origin, store: WindowStore, folds: Folds) -
     rows = store.rows_of(folds)
     keys = patient_keys(store, np.unique(store.patients[rows]).tolist())
     source = store.manifest.source.name
-    doubts = [f"{file.name} began with {name}, whose data are not known" for name in origin.unknown]
+    doubts = [
+        f"nothing is known of the data behind {name}, so whether they hold patients of {source} could not be checked"
+        for name in origin.unknown
+    ]
     for seen in origin.seen:
         met = set(keys.values()) & set(seen.patients)
         shared = [patient for patient, key in keys.items() if key in met]

@@ -22,6 +22,7 @@ from .config import ProtocolConfig
 from .encoders import ENCODERS, count_parameters
 from .finetune import FinetuneRequest, finetune_part
 from .generative import GenerativeRequest, Generator, generative_part
+from .given import EMBEDDING, embed_part, given_students, given_teachers
 from .methods import METHODS, Method
 from .outputs import Subset
 from .pretrain import FEATURES, PretrainRequest, pretrain_part
@@ -43,11 +44,13 @@ class Bench:
         folds = tuple(sorted(fold for group in config.groups for fold in group))
         self.splits: tuple[Split, ...] = tuple((without(folds, group), group) for group in config.groups)
         self._kept: dict[str, Arrays] = {}
+        self._begin: tuple[Arrays | None, ...] = tuple(given.state() for given in given_students(config))
+        self._begin = self._begin or (None,) * len(self.splits)
 
     def result(self) -> ProtocolResult:
         """Every method of the configuration, and the teachers."""
         names, seeds = self.config.methods, self.config.seeds
-        ceilings = self._results(self._ceiling_parts(seeds), "12-lead teachers")
+        ceilings = self._ceilings(seeds)
         if any(METHODS[name].response for name in names):
             self.soft  # noqa: B018  beside the other teachers
         self._results([p for name in names for p in self._first_stage(name, seeds)], "pre-training")
@@ -69,8 +72,9 @@ class Bench:
         """
         points = [(name, fraction) for name in names for fraction in fractions]
         aligned = any(METHODS[name].listens for name in names)
-        teachers = [self._ceiling_parts(seeds[:1], f) for f in fractions if aligned and f < 1]
-        self._results([part for each in teachers for part in each], "curve: 12-lead teachers")
+        if not self.config.encoder.teacher:
+            teachers = [self._ceiling_parts(seeds[:1], f) for f in fractions if aligned and f < 1]
+            self._results([part for each in teachers for part in each], "curve: 12-lead teachers")
         trained = [point for point in points if METHODS[point[0]].pretraining is not None]
         first = [part for name, f in trained for part in self._first_stage(name, seeds, f)]
         self._results(first, "curve: pre-training")
@@ -121,10 +125,7 @@ class Bench:
             return []
         section = replace(config.pretrain, fit=_same_steps(config.pretrain.fit, fraction))
         fewer = fraction < 1 and method.listens
-        teachers = self._results(
-            self._ceiling_parts(seeds[:1], fraction) if fewer else self._ceiling_parts(config.seeds),
-            "12-lead teachers",
-        )
+        teachers = self._ceilings(seeds[:1], fraction) if fewer else self._ceilings(config.seeds)
         parts = []
         for seed, g in self._jobs(seeds):
             train, test = self.splits[g]
@@ -137,13 +138,14 @@ class Bench:
                             predict_folds=test, seed=seed,
                         ),
                         teachers[g],
+                        self._begin[g],
                     )
                 )  # fmt: skip
                 continue
             request = PretrainRequest(
                 network=config.network, objective=method.pretraining, config=section, train=subset, seed=seed
             )
-            parts.append(pretrain_part(request, teachers[g]["embedding"]))
+            parts.append(pretrain_part(request, teachers[g][EMBEDDING], self._begin[g]))
         return parts
 
     def _second_stage(self, name: str) -> list[Part]:
@@ -157,7 +159,7 @@ class Bench:
         config, method = self.config, METHODS[name]
         section = replace(config.finetune, fit=_same_steps(config.finetune.fit, fraction))
         jobs = self._jobs(seeds)
-        states: Sequence[Arrays | None] = [None] * len(jobs)
+        states: Sequence[Arrays | None] = [self._begin[g] for _, g in jobs]
         if method.pretraining is not None:
             trained = self._results(self._first_stage(name, seeds, fraction), f"{name}, pre-training")
             states = [{key: array for key, array in part.items() if key != FEATURES} for part in trained]
@@ -199,6 +201,25 @@ class Bench:
 
     def _finetuned(self, parts: Sequence[Part]) -> tuple[Scores, ...]:
         return self._pool([each["logits"] for each in self._results(parts, "fine-tuning")])
+
+    def _ceilings(self, seeds: Sequence[int], fraction: float = 1.0) -> list[Arrays]:
+        """`embedding` and `logits` of the teacher of each of the jobs.
+
+        Of one that is given the logits are those of a linear probe on its embedding, the same for every seed and
+        fraction.
+        """
+        given = given_teachers(self.config)
+        if not given:
+            return self._results(self._ceiling_parts(seeds, fraction), "12-lead teachers")
+        embedded = self._results([embed_part(each) for each in given], "the teacher that is given")
+        probes = []
+        for (train, test), part in zip(self.splits, embedded, strict=True):
+            request = ProbeRequest(
+                regimes=("probe_100",), ridge=self.config.ridge, train_folds=train, predict_folds=test, seed=0
+            )
+            probes.append(probe_part("given-teacher", request, part[EMBEDDING]))
+        logits = [part["probe_100"] for part in self._results(probes, "the teacher that is given, probes")]
+        return [{EMBEDDING: embedded[g][EMBEDDING], "logits": logits[g]} for _, g in self._jobs(seeds)]
 
     def _ceiling_parts(self, seeds: Sequence[int], fraction: float = 1.0) -> list[Part]:
         """The teachers; the first of each split is the aim of every alignment."""
