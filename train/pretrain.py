@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -34,8 +35,9 @@ from .fit import Runtime, fit, seed_torch, steps_per_epoch
 from .losses.info_nce import InfoNCELoss
 from .losses.pairwise_sigmoid import PairwiseSigmoidLoss
 from .net1d_file import load_weights
+from .pretrain_aims import BLOCK, remove_aims, teacher_aims
 from .pretrain_config import PretrainConfig, PretrainPlan
-from .pretrain_feed import CutBatch, CutFeed
+from .pretrain_feed import Aims, CutBatch, CutFeed
 from .pretrain_file import (
     REPORT_SCHEMA,
     SCHEMA,
@@ -60,10 +62,11 @@ from .targets import make_targets
 from .task_loss import task_loss
 
 TEACHER_FILE: Final = "teacher.safetensors"
+AIMS_FILE: Final = "aims.f32"
 LossOf: TypeAlias = Callable[[CutBatch], Tensor]
 Rows: TypeAlias = NDArray[np.int64]
 
-_PIPELINE: Final = 1  # raise it when a change of the code changes results
+_PIPELINE: Final = 2  # raise it when a change of the code changes results
 _TEACHER_SEED, _STUDENT_SEED = 500, 600
 
 
@@ -84,6 +87,8 @@ def pretrain(
     world.wait()
     teacher, report = _teacher(run)
     students = [_student(run, lead, teacher, report) for lead in config.leads]
+    if world.first:
+        remove_aims(plan.out / AIMS_FILE)
     return [report, *students]
 
 
@@ -104,6 +109,7 @@ class _Run:
                 f"a cut of {config.cut_s:g} s has {self.cut_samples} samples, {config.net} sees {shortest} at a time"
             )
         self.input = SignalInput(config.input, self.rate_hz).to(world.device)
+        self._aims: Aims | None = None
 
     def key(self, stage: str, **decides: Any) -> str:
         """Hash of the stage and of what decides its weights; data and versions always do."""
@@ -122,22 +128,12 @@ class _Run:
         config: FitConfig,
         rows: Rows,
         seed: int,
+        **read: Any,
     ) -> list[float]:
-        """Train `module`, with snapshots beside `file`, and a bar on the first process."""
+        """Train `module`, with snapshots beside `file`; `read` goes to the feed."""
         steps = config.epochs * steps_per_epoch(len(rows), config)
-        with Progress(steps, file.stem, None if self.world.first else io.StringIO()) as bar:
-            feed = CutFeed(
-                self.store,
-                self.leads,
-                cut_samples=self.cut_samples,
-                seed=seed,
-                device=self.world.device,
-                readers=self.plan.readers,
-                advance=bar.advance,
-            )
-            runtime = Runtime(
-                world=self.world, precision=self.plan.precision, keep_every=self.plan.keep_every, key=key
-            )
+        with self._feed(file.stem, steps, seed=seed, **read) as feed:
+            runtime = replace(self._runtime, keep_every=self.plan.keep_every, key=key)
             return fit(
                 module,
                 rows,
@@ -149,6 +145,55 @@ class _Run:
                 clip_norm=self.config.clip_norm,
                 runtime=runtime,
             )
+
+    def aims(self, teacher: Encoder, sha256: str) -> Aims:
+        """What the teacher says of every record, computed before the first student and shared by all."""
+        if self._aims is None:
+            plan, features = self.plan, features_of(teacher)
+            key = self.key(
+                "aims",
+                teacher=sha256,
+                input=self.config.input,
+                precision=plan.precision,
+                compiled=plan.compile,
+            )
+            forward = torch.compile(teacher.embed) if plan.compile else teacher.embed
+
+            def embed(batch: CutBatch) -> Tensor:
+                with self._runtime.autocast():
+                    result: Tensor = forward(self.input(*batch.signals_mv()))
+                return result
+
+            blocks = -(-len(self.rows) // BLOCK // self.world.size)
+            with self._feed("aims", blocks) as feed:
+                self._aims = teacher_aims(
+                    plan.out / AIMS_FILE, key, self.rows, features, feed, embed, self.world
+                )
+        return self._aims
+
+    @property
+    def _runtime(self) -> Runtime:
+        return Runtime(world=self.world, precision=self.plan.precision)
+
+    @contextmanager
+    def _feed(self, stage: str, steps: int, *, seed: int = 0, **read: Any) -> Iterator[CutFeed]:
+        """A feed with a bar on the first process: of all leads, unless `read` says otherwise."""
+        with Progress(steps, stage, None if self.world.first else io.StringIO()) as bar:
+
+            def advance() -> None:
+                bar.advance()
+                self.plan.on_batch(stage, feed.waited_s)
+
+            feed = CutFeed(
+                self.store,
+                cut_samples=self.cut_samples,
+                seed=seed,
+                device=self.world.device,
+                readers=self.plan.readers,
+                advance=advance,
+                **{"leads": self.leads, **read},
+            )
+            yield feed
 
     def finish(self, file: Path, encoder: Encoder, **more: Any) -> EncoderReport:
         """Keep what was trained; only then is its snapshot given up."""
@@ -245,17 +290,9 @@ def _teacher(run: _Run) -> tuple[Encoder, EncoderReport]:
     curve = run.fit(file, key, module, loss_of, config.teacher_fit, rows, seed)
     encoder = module.encoder
     report = run.finish(
-        file,
-        encoder,
-        net=net,
-        leads=leads,
-        how=how,
-        teacher=None,
-        began_from=None,
-        origin=Origin(),
-        key=key,
-        curve=tuple(curve),
-    )
+        file, encoder, net=net, leads=leads, how=how, teacher=None, began_from=None,
+        origin=Origin(), key=key, curve=tuple(curve),
+    )  # fmt: skip
     _freeze(encoder, run.world)
     return encoder, report
 
@@ -308,7 +345,6 @@ def _student(run: _Run, lead: str, teacher: Encoder, taught_by: EncoderReport) -
     finished = finished_report(file, key)
     if finished is not None:
         return finished
-    column = run.leads.index(lead)
     loss = (
         InfoNCELoss(config.scale)
         if config.loss == "infonce"
@@ -316,15 +352,13 @@ def _student(run: _Run, lead: str, teacher: Encoder, taught_by: EncoderReport) -
     )
     aligner = SelfAligner(encoder, features_of(teacher), loss, world, compiled=plan.compile).to(world.device)
     wrapped = world.wrap(aligner)
-    embed = torch.compile(teacher.embed) if plan.compile else teacher.embed
 
     def loss_of(batch: CutBatch) -> Tensor:
-        with torch.no_grad():
-            aims = embed(run.input(*batch.signals_mv()))
-        result: Tensor = wrapped(run.input(*batch.cuts_mv(run.cut_samples, column)), aims)
+        result: Tensor = wrapped(run.input(*batch.cuts_mv(run.cut_samples)), batch.aims)
         return result
 
-    curve = run.fit(file, key, aligner, loss_of, config.fit, run.rows, seed)
+    aims = run.aims(teacher, teacher_sha256)
+    curve = run.fit(file, key, aligner, loss_of, config.fit, run.rows, seed, leads=(lead,), aims=aims)
     return run.finish(
         file, encoder, net=config.net, leads=(lead,), how="aligned", teacher=teacher_sha256, began_from=began_from,
         origin=origin, key=key, curve=tuple(curve),
