@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,9 +26,29 @@ def embed(batch: CutBatch) -> torch.Tensor:
     return batch.signals_mv()[0].mean(2)[:, :3]
 
 
-def computed(store: WindowStore, file: Path, key: str = "k") -> Aims:
+def computed(store: WindowStore, file: Path, key: str = "k", world: Any = ALONE) -> Aims:
     feed = CutFeed(store, LEADS, cut_samples=250, seed=0, readers=1)
-    return teacher_aims(file, key, ROWS, 3, feed, embed, ALONE)
+    return teacher_aims(file, key, ROWS, 3, feed, embed, world)
+
+
+class OneOfTwo:
+    """A world of two threads."""
+
+    size = 2
+
+    def __init__(self, rank: int, barrier: Barrier, said: list[Any]) -> None:
+        self.rank, self.first = rank, rank == 0
+        self._barrier, self._said = barrier, said
+
+    def gather_objects(self, value: Any) -> list[Any]:
+        self._said[self.rank] = value
+        self._barrier.wait(60)
+        found = list(self._said)
+        self._barrier.wait(60)
+        return found
+
+    def wait(self) -> None:
+        self.gather_objects(None)
 
 
 @pytest.fixture
@@ -42,6 +65,19 @@ def test_each_record_has_its_own(store: WindowStore, tmp_path: Path) -> None:
     batch = CutFeed(store, ("I",), cut_samples=250, seed=0, readers=1, aims=aims).load(asked, 0)
     assert batch.aims is not None
     assert np.array_equal(batch.aims.numpy(), aims.of(asked))
+
+
+def test_two_processes_write_what_one_does(store: WindowStore, tmp_path: Path) -> None:
+    alone = computed(store, tmp_path / "alone.f32")
+    barrier, said = Barrier(2), [None, None]
+    with ThreadPoolExecutor(2) as pool:
+        both = [
+            pool.submit(computed, store, tmp_path / "both.f32", "k", OneOfTwo(rank, barrier, said))
+            for rank in range(2)
+        ]
+        for future in both:
+            assert np.array_equal(future.result().of(ROWS), alone.of(ROWS))
+    assert (tmp_path / "both.f32").read_bytes() == (tmp_path / "alone.f32").read_bytes()
 
 
 def test_what_is_finished_is_taken_up_and_anything_else_computed_again(
