@@ -41,7 +41,10 @@ def _growth(document: Json) -> list[str]:
 def _training(document: Json) -> list[str]:
     return [
         f"**Training** (`edge-mi train pretrain`), windows of {document['window_s']:.0f} s, {document['n']} steps of each network, "
-        f"{document['threads']} thread, {document['readers']} that loads. Made by `{document['command']}` on "
+        f"{document['threads']} thread, {document['readers']} that loads; whole runs, of which the first steps are left out. Before "
+        f"them the teacher ({document['teacher']['net']}, twelve leads) embeds every record once: "
+        f"{document['teacher']['records_per_s']:.0f} records a second. The store fits the page cache, so that this says nothing about "
+        f"a disk. Made by `{document['command']}` on "
         f"{_machine(document['machine'])}; loading alone gives {document['loading_alone_windows_per_s']:,.0f} windows a second.", "",
         *table(
             ["network", "batch", "windows a second", "share of the time lost to loading"],

@@ -31,6 +31,7 @@ from .data.ptbxl import PtbXl
 from .device.config import DeviceConfig
 from .device.noise import SYNTHETIC, noise_folder
 from .distributed import joined
+from .encoder_start import EncoderStart, load_start
 from .filters import MODEL_RATE_HZ, design_signal_chain
 from .finish import QuickRun
 from .fit import prepare_torch
@@ -39,6 +40,7 @@ from .pretrain import pretrain as run_pretraining
 from .pretrain_config import pretrain_settings
 from .protocol.config import load_config
 from .protocol.document import write_report
+from .protocol.given import check_given, said_of
 from .protocol.methods import METHODS
 from .protocol.plots import require_plots
 from .protocol.run import reproduce as run_protocol
@@ -59,7 +61,13 @@ def quick(args: argparse.Namespace, data: Path) -> int:
     plan = QuickRun(folds=folds, test_fold=args.test_fold, seed=args.seed, command=command)
     recipe = _device_recipe(args)
     design = _design()
-    checkpoint = train_quick(_opened_store(args.run, data, design, args.rate), args.run, plan, recipe, design)
+    encoder = None
+    if args.encoder is not None:
+        (encoder,) = _starts(args, [args.encoder], design)
+    store_path = _opened_store(args.run, data, design, args.rate)
+    if encoder is not None:
+        _say_doubts(encoder.check_unseen(WindowStore.open(store_path), (args.test_fold,)))
+    checkpoint = train_quick(store_path, args.run, plan, recipe, design, encoder=encoder)
     return _write(checkpoint, args.out or args.run / "model.safetensors", args)
 
 
@@ -123,6 +131,10 @@ def cv(args: argparse.Namespace, data: Path) -> int:
         raise ConfigError("--scratch compares alignment with going without: add --align")
     _check_noise(args)
     check_place(args.out)
+    if args.encoder and args.against is not None:
+        raise ConfigError(
+            "--against trains another size, which the encoder does not fit; leave one of them out"
+        )
     against = "" if args.against is None else f" --against {args.against}"
     design = _design()
     scratch = " --scratch" if args.scratch else ""
@@ -133,14 +145,12 @@ def cv(args: argparse.Namespace, data: Path) -> int:
         against=None if args.against is None else SIZES[args.against],
         device=DeviceConfig() if args.device_simulation else None,
         noise=_noise(args) if args.device_simulation else None,
+        encoders=_starts(args, args.encoder or [], design),
     )
-    result = cross_validate(
-        _opened_store(args.run, data, design, args.rate),
-        args.run,
-        plan,
-        _recipe(args),
-        design,
-    )
+    store_path = _opened_store(args.run, data, design, args.rate)
+    if plan.encoders:
+        _say_doubts(plan.check_unseen(WindowStore.open(store_path)))
+    result = cross_validate(store_path, args.run, plan, _recipe(args), design)
     write_file(args.out, strict.dumps(result).encode())
     rows = [
         [
@@ -168,8 +178,10 @@ def reproduce(args: argparse.Namespace, data: Path) -> int:
     command = f"edge-mi train reproduce {shlex.quote(args.config.name)}"
     design = _design()
     store_path = _opened_store(args.run, data, design, None if _is_store(data) else config.data.rate_hz)
+    _say_doubts(check_given(WindowStore.open(store_path), config))
     done = run_protocol(config, store_path, args.run, design)
-    descriptions = {name: METHODS[name].description for name in config.methods}
+    given = said_of(config)
+    descriptions = {name: f"{METHODS[name].description}{given}" for name in config.methods}
     write_report(done.result, done.store, text, args.out, command, done.curve, descriptions=descriptions)
     rows = [[each.name, str(each.parameters), ", ".join(each.logits)] for each in done.result.methods]
     print(table(rows, header=["method", "parameters", "regimes"]))
@@ -196,7 +208,10 @@ def pretrain(args: argparse.Namespace, data: Path) -> int:
     print(table(rows, header=["network", "leads", "how", "parameters", "steps", "first loss", "last"]))
     print(f"\nwritten: {plan.out}")
     if args.json:
-        print(json.dumps({"schema": 1, "encoders": [strict.encode(report) for report in reports]}))
+        documents = [strict.encode(report) for report in reports]
+        for seen in (seen for document in documents for seen in document["origin"]["seen"]):
+            del seen["patients"]  # one for each patient: they are in the file
+        print(json.dumps({"schema": 1, "encoders": documents}))
     return 0
 
 
@@ -216,10 +231,24 @@ def _is_store(data: Path) -> bool:
     return (data / "manifest.json").is_file()
 
 
+def _starts(args: argparse.Namespace, files: list[Path], design: SignalDesign) -> tuple[EncoderStart, ...]:
+    """The encoders that were given, for the size that is trained."""
+    if files and args.align:
+        raise ConfigError("--encoder begins with an encoder that is aligned already; leave out --align")
+    return tuple(load_start(file, SIZES[args.size], design) for file in files)
+
+
+def _say_doubts(doubts: tuple[str, ...]) -> None:
+    for doubt in doubts:
+        print(f"note: {doubt}", file=sys.stderr)
+
+
 def _options(args: argparse.Namespace) -> str:
-    """What differs from the defaults, as it was typed."""
+    """What differs from the defaults, as it was typed, with names of files instead of places."""
     size = "" if args.size == SHIPPED_SIZE else f" --size {args.size}"
-    return size + _way(args)
+    given = args.encoder if isinstance(args.encoder, list) else [args.encoder] if args.encoder else []
+    encoder = f" --encoder {' '.join(shlex.quote(file.name) for file in given)}" if given else ""
+    return size + encoder + _way(args)
 
 
 def _way(args: argparse.Namespace) -> str:

@@ -86,17 +86,17 @@ class AlignConfig:
     """Alignment of a single-lead encoder with the teacher; scale and bias are the loss's starting values.
 
     leads: what segments are cut from, each time one lead of a record; lead I alone is the paper's form, and gains
-    nothing on few records. weight: of the loss over pairs. task: the labels that are learned from the same segments
-    beside it, None for none.
+    nothing on few records. weight: of the loss over pairs. task: labels that are learned from the same segments
+    beside it, None for none, which did as well (docs/figures.md).
     """
 
     leads: tuple[str, ...] = TWELVE_LEADS
     projection: int = 64
     scale: float = 1 / 0.07
     bias: float | None = -10.0
-    weight: float = 0.5
-    task: TaskConfig | None = field(default_factory=lambda: TaskConfig(distil=0.0))
-    fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=60))
+    weight: float = 1.0
+    task: TaskConfig | None = None
+    fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=60, batch=128))
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def __post_init__(self) -> None:
@@ -110,7 +110,7 @@ class StudentConfig:
 
     net: NetSpec = PATCHNET_S
     dropout: float = 0.3
-    fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=30, ema_decay=0.99))
+    fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=18, ema_decay=0.99))
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     task: TaskConfig = field(default_factory=TaskConfig)
 

@@ -98,16 +98,21 @@ def train_students(
     seeds: Sequence[int],
     frames: tuple[int, ...],
     label: str,
+    encoders: Sequence[Arrays] = (),
 ) -> list[list[Arrays]]:
     """For each seed the results of one student a split, aligned first where the recipe says so.
 
-    soft: what `soft_labels` gives for `splits`. frames: window lengths to predict with.
+    soft: what `soft_labels` gives for `splits`. frames: window lengths to predict with. encoders: the states that the
+    students of `splits` begin with; none for fresh weights.
     """
     student = recipe.student
     noise = _training_noise(recipe)
     jobs = [(seed, i) for seed in seeds for i in range(len(splits))]
-    initial: list[Arrays | None] = [None] * len(jobs)
+    initial: list[Arrays | None] = [encoders[i] if encoders else None for _, i in jobs]
+    began = "-encoder" if encoders else "-aligned" if recipe.align else ""
     if recipe.align is not None:
+        if encoders:
+            raise ValueError("an encoder to begin with is already aligned")
         aims = train_teachers(run, recipe, splits, "12-lead teachers to align with")
         aligns = []
         for seed, i in jobs:
@@ -126,7 +131,7 @@ def train_students(
         request_student = StudentRequest(
             config=student, train_folds=train, predict_folds=test, frames=frames, seed=seed
         )
-        parts.append(student_part(request_student, soft[i], state, noise(student.augment)))
+        parts.append(student_part(request_student, soft[i], state, noise(student.augment), began))
     results, count = run.compute(parts, label), len(splits)
     return [results[start : start + count] for start in range(0, len(results), count)]
 

@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from edge_mi.errors import ConfigError
 from edge_mi.netspec import NetSpec
 from edge_mi.signal_design import SignalDesign
+from edge_mi.store import WindowStore
 
 from .age_sex import age_sex_logits
 from .as_shipped import OuterSplit, as_shipped
@@ -20,10 +22,11 @@ from .bootstrap import RESAMPLES
 from .config import Recipe
 from .crossfit import Split, inner_splits, merge_folds, soft_labels, train_students, train_teachers
 from .device.config import DeviceConfig
+from .encoder_start import EncoderStart
 from .fold_figures import Figure, Logits, Measure
 from .parts import WORKERS, Arrays, RunFolder
 from .provenance import commit, versions
-from .splits import CROSS_VALIDATION_GROUPS, Folds, split_by_folds, without
+from .splits import CROSS_VALIDATION_GROUPS, Folds, span, split_by_folds, without
 
 SCHEMA: Final = 2
 FRAMES: Final = (33, 35, 37)  # window lengths tried beside the network's own
@@ -57,7 +60,8 @@ class CrossValidation:
 class Plan:
     """Seeds of the students, the held-out groups, and what to try as well: no alignment, a patch, another network.
 
-    noise: folder of NSTDB for the patch; None for the stand-in.
+    noise: folder of NSTDB for the patch; None for the stand-in. encoders: what the networks of each group begin with,
+    one for all or one for each of `groups`; none for fresh weights.
     """
 
     seeds: tuple[int, ...]
@@ -69,6 +73,26 @@ class Plan:
     groups: tuple[Folds, ...] = CROSS_VALIDATION_GROUPS
     frames: tuple[int, ...] = FRAMES
     resamples: int = RESAMPLES
+    encoders: tuple[EncoderStart, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.encoders) not in (0, 1, len(self.groups)):
+            raise ConfigError(
+                f"{len(self.encoders)} encoders; give one, or one for each of the {len(self.groups)} groups of folds that "
+                f"are held out in turn: {' '.join(map(span, self.groups))}"
+            )
+
+    def encoder(self, group: int) -> EncoderStart | None:
+        """What the networks that `group` is held out from begin with."""
+        return self.encoders[group if len(self.encoders) > 1 else 0] if self.encoders else None
+
+    def check_unseen(self, store: WindowStore) -> tuple[str, ...]:
+        """Raises ConfigError where an encoder saw what it is judged on; what could not be checked."""
+        doubts: list[str] = []
+        for index, group in enumerate(self.groups):
+            if (encoder := self.encoder(index)) is not None:
+                doubts += encoder.check_unseen(store, group)
+        return tuple(dict.fromkeys(doubts))
 
 
 def cross_validate(
@@ -89,15 +113,17 @@ def cross_validate(
     for train, test in splits:
         split_by_folds(store, train=train, test=test)
     store.check_labelled()
+    plan.check_unseen(store)
     outer = train_teachers(run, recipe, splits, "12-lead teachers")
     inner = [inner_splits(train) for train, _ in splits]
     every = [*splits, *(split for group in inner for split in group)]
     soft = soft_labels(run, recipe, every, "inner 12-lead teachers")
     measure = Measure(store, store.rows_of(folds), plan.groups, plan.resamples)
+    begin = [encoder.state for g in range(len(splits)) if (encoder := plan.encoder(g)) is not None]
 
     def pooled(recipe: Recipe, frames: tuple[int, ...], label: str) -> dict[int, list[Logits]]:
         """For each window length the logits (records,) of each seed's networks."""
-        seeds = train_students(run, recipe, splits, soft[: len(splits)], plan.seeds, frames, label)
+        seeds = train_students(run, recipe, splits, soft[: len(splits)], plan.seeds, frames, label, begin)
         return {
             count: [merge_folds(store, _asked(splits, parts, f"logits_{count}")) for parts in seeds]
             for count in frames
@@ -115,6 +141,7 @@ def cross_validate(
         plan.seeds,
         (net.frames,),
         "inner lead-I networks",
+        [state for state, group in zip(begin, inner, strict=True) for _ in group] if begin else [],
     )
     answers = [
         as_shipped(store, _outer(run, splits, inner, logits, parts, f"logits_{net.frames}"))
@@ -154,7 +181,7 @@ def cross_validate(
     return CrossValidation(
         schema=SCHEMA,
         protocol=PROTOCOL,
-        data=f"{source.name} {source.version}, {source.selection}",
+        data=f"{source.name} {source.version}, {source.selection}{_began(plan)}",
         label_rule=source.label_rule,
         store_sha256=store.digest,
         records=len(measure.rows),
@@ -165,6 +192,15 @@ def cross_validate(
         commit=commit(),
         versions=versions(),
     )
+
+
+def _began(plan: Plan) -> str:
+    """What the networks began with, and what that had seen, for the document."""
+    said = [
+        f"{each.said}, which saw {', '.join(f'{data.name} {data.version}' for data in each.data)}"
+        for each in plan.encoders
+    ]
+    return f"; networks began with {'; '.join(said)}" if said else ""
 
 
 def _asked(splits: Sequence[Split], parts: Sequence[Arrays], name: str) -> list[tuple[Folds, Logits]]:

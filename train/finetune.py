@@ -45,14 +45,16 @@ def student_part(
     soft_logits: NDArray[np.float32],
     initial: Arrays | None = None,
     noise: Arrays | None = None,
+    began: str = "",
 ) -> Part:
     """The part of a run that trains one student.
 
-    initial: the state that alignment left. noise: the tracks of its patch (`NoiseTracks.arrays`), if it has one.
+    initial: the state that it begins with. noise: the tracks of its patch (`NoiseTracks.arrays`), if it has one.
+    began: what its name says of `initial`.
     """
     folds = "".join(map(str, request.train_folds))
     device = "" if request.config.augment.device is None else "-device"
-    name = f"student-{folds}-seed{request.seed}{'-aligned' if initial else ''}{device}"
+    name = f"student-{folds}-seed{request.seed}{began}{device}"
     return Part(name, train_student, request, {SOFT: soft_logits, **(initial or {}), **(noise or {})})
 
 

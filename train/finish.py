@@ -76,15 +76,20 @@ def finish(
     trained: Trained,
     earlier: tuple[ck.DataSource, ...] = (),
     earlier_check: PolarityCheck | None = None,
+    *,
+    crossfitted_from: str = "",
 ) -> ck.Checkpoint:
     """The checkpoint of a network; the test fold is only measured.
 
     earlier: data that its weights saw before. earlier_check: polarity check to keep where these records make none.
+    crossfitted_from: what the cross-fitted networks began with, where it had seen the records that they predict.
     """
     rows, test = store.rows_of(quick.folds), store.rows_of((quick.test_fold,))
     name = store.manifest.source.name
     trained_on = f"{name}, folds {span(quick.folds)}, {len(rows)} records"
     crossfitted = f"{trained_on}, out-of-fold logits of cross-fitted networks"
+    if crossfitted_from:
+        crossfitted += f" that began with {crossfitted_from}, which had seen these records"
     labels, logits = store.labels[rows], trained.out_of_fold[rows]
     calibration = fit_platt(logits, labels, crossfitted)
     metrics: tuple[ck.Metric, ...] = ()

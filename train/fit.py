@@ -23,10 +23,12 @@ from edge_mi.errors import ConfigError, EdgeMIError, OutputError
 
 from .config import FitConfig
 from .distributed import ALONE, World, lost_contact
+from .losses.info_nce import InfoNCELoss
+from .losses.pairwise_sigmoid import PairwiseSigmoidLoss
 
 SEEDS_PER_RUN = 10_000
 _STREAMS: Final = 2**32  # seeds between those of two processes
-_SCHEMA: Final = 2
+_SCHEMA: Final = 3
 
 Precision: TypeAlias = Literal["32", "bf16", "16"]
 # the batches of rows that an epoch still owes, and its number -> what `loss_of` takes, one for each
@@ -183,7 +185,7 @@ class _Loop:
         # a schedule of a single step would divide by zero
         self._total = max(total, 2)
         self._optimiser = torch.optim.AdamW(
-            module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+            _groups(module), lr=config.learning_rate, weight_decay=config.weight_decay
         )
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
             self._optimiser, config.learning_rate, total_steps=self._total
@@ -290,6 +292,15 @@ class _Loop:
             "schedule": self._schedule,
             "scaler": self._scaler,
         }
+
+
+def _groups(module: nn.Module) -> list[dict[str, Any]]:
+    """Parameters for AdamW: scale and bias of a loss over pairs are not weights, and are not drawn to zero."""
+    losses = [part for part in module.modules() if isinstance(part, InfoNCELoss | PairwiseSigmoidLoss)]
+    free = [parameter for loss in losses for parameter in loss.parameters()]
+    kept = {id(parameter) for parameter in free}
+    groups: list[dict[str, Any]] = [{"params": [p for p in module.parameters() if id(p) not in kept]}]
+    return [*groups, {"params": free, "weight_decay": 0.0}] if free else groups
 
 
 def _read(path: Path | None) -> dict[str, Any] | None:

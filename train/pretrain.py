@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -21,7 +22,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edge_mi import strict
-from edge_mi.checkpoint import DataSource
 from edge_mi.errors import ConfigError, OutputError
 from edge_mi.netspec import SIZES
 from edge_mi.progress import Progress
@@ -30,17 +30,21 @@ from edge_mi.store import WindowStore
 
 from .config import FitConfig
 from .distributed import World
+from .encoder_origin import Origin, origin_of
 from .fit import Runtime, fit, seed_torch, total_steps
 from .losses.info_nce import InfoNCELoss
 from .losses.pairwise_sigmoid import PairwiseSigmoidLoss
 from .net1d_file import load_weights
+from .pretrain_aims import BLOCK, remove_aims, teacher_aims
 from .pretrain_config import PretrainConfig, PretrainPlan
-from .pretrain_feed import CutBatch, CutFeed
+from .pretrain_feed import Aims, CutBatch, CutFeed
 from .pretrain_file import (
+    REPORT_SCHEMA,
     SCHEMA,
     EncoderInfo,
     EncoderReport,
     finished_report,
+    given_origin,
     save_encoder,
     weights_sha256,
 )
@@ -58,10 +62,11 @@ from .targets import make_targets
 from .task_loss import task_loss
 
 TEACHER_FILE: Final = "teacher.safetensors"
+AIMS_FILE: Final = "aims.f32"
 LossOf: TypeAlias = Callable[[CutBatch], Tensor]
 Rows: TypeAlias = NDArray[np.int64]
 
-_PIPELINE: Final = 1  # raise it when a change of the code changes results
+_PIPELINE: Final = 2  # raise it when a change of the code changes results
 _TEACHER_SEED, _STUDENT_SEED = 500, 600
 
 
@@ -81,7 +86,9 @@ def pretrain(
         _make_folder(plan.out)
     world.wait()
     teacher, report = _teacher(run)
-    students = [_student(run, lead, teacher, report.weights_sha256) for lead in config.leads]
+    students = [_student(run, lead, teacher, report) for lead in config.leads]
+    if world.first:
+        remove_aims(plan.out / AIMS_FILE)
     return [report, *students]
 
 
@@ -102,6 +109,7 @@ class _Run:
                 f"a cut of {config.cut_s:g} s has {self.cut_samples} samples, {config.net} sees {shortest} at a time"
             )
         self.input = SignalInput(config.input, self.rate_hz).to(world.device)
+        self._aims: Aims | None = None
 
     def key(self, stage: str, **decides: Any) -> str:
         """Hash of the stage and of what decides its weights; data and versions always do."""
@@ -120,22 +128,11 @@ class _Run:
         config: FitConfig,
         rows: Rows,
         seed: int,
+        **read: Any,
     ) -> list[float]:
-        """Train `module`, with snapshots beside `file`, and a bar on the first process."""
-        steps = total_steps(len(rows), config)
-        with Progress(steps, file.stem, None if self.world.first else io.StringIO()) as bar:
-            feed = CutFeed(
-                self.store,
-                self.leads,
-                cut_samples=self.cut_samples,
-                seed=seed,
-                device=self.world.device,
-                readers=self.plan.readers,
-                advance=bar.advance,
-            )
-            runtime = Runtime(
-                world=self.world, precision=self.plan.precision, keep_every=self.plan.keep_every, key=key
-            )
+        """Train `module`, with snapshots beside `file`; `read` goes to the feed."""
+        with self._feed(file.stem, total_steps(len(rows), config), seed=seed, **read) as feed:
+            runtime = replace(self._runtime, keep_every=self.plan.keep_every, key=key)
             return fit(
                 module,
                 rows,
@@ -155,6 +152,55 @@ class _Run:
             file.with_suffix(".snapshot").unlink(missing_ok=True)
         return report
 
+    def aims(self, teacher: Encoder, sha256: str) -> Aims:
+        """What the teacher says of every record, computed before the first student and shared by all."""
+        if self._aims is None:
+            plan, features = self.plan, features_of(teacher)
+            key = self.key(
+                "aims",
+                teacher=sha256,
+                input=self.config.input,
+                precision=plan.precision,
+                compiled=plan.compile,
+            )
+            forward = torch.compile(teacher.embed) if plan.compile else teacher.embed
+
+            def embed(batch: CutBatch) -> Tensor:
+                with self._runtime.autocast():
+                    result: Tensor = forward(self.input(*batch.signals_mv()))
+                return result
+
+            blocks = -(-len(self.rows) // BLOCK // self.world.size)
+            with self._feed("aims", blocks) as feed:
+                self._aims = teacher_aims(
+                    plan.out / AIMS_FILE, key, self.rows, features, feed, embed, self.world
+                )
+        return self._aims
+
+    @property
+    def _runtime(self) -> Runtime:
+        return Runtime(world=self.world, precision=self.plan.precision)
+
+    @contextmanager
+    def _feed(self, stage: str, steps: int, *, seed: int = 0, **read: Any) -> Iterator[CutFeed]:
+        """A feed with a bar on the first process: of all leads, unless `read` says otherwise."""
+        with Progress(steps, stage, None if self.world.first else io.StringIO()) as bar:
+
+            def advance() -> None:
+                bar.advance()
+                self.plan.on_batch(stage, feed.waited_s)
+
+            feed = CutFeed(
+                self.store,
+                cut_samples=self.cut_samples,
+                seed=seed,
+                device=self.world.device,
+                readers=self.plan.readers,
+                advance=advance,
+                **{"leads": self.leads, **read},
+            )
+            yield feed
+
     def finish(self, file: Path, encoder: Encoder, **more: Any) -> EncoderReport:
         """Keep what was trained; only then is its snapshot given up."""
         report = self.report(encoder, **more)
@@ -165,20 +211,27 @@ class _Run:
         return report
 
     def report(
-        self, encoder: Encoder, *, net: str, leads: tuple[str, ...], began_from: str | None, **more: Any
+        self,
+        encoder: Encoder,
+        *,
+        net: str,
+        leads: tuple[str, ...],
+        began_from: str | None,
+        origin: Origin,
+        learned: bool = True,
+        **more: Any,
     ) -> EncoderReport:
-        """The report of an encoder on these data, without the hash of its file."""
-        manifest = self.store.manifest
-        source = manifest.source
+        """The report of an encoder, without the hash of its file; `learned`: on these data, beside its `origin`."""
+        own = origin_of(self.store, self.rows) if learned else Origin()
         return EncoderReport(
-            schema=SCHEMA,
+            schema=REPORT_SCHEMA,
             encoder=EncoderInfo(
                 schema=SCHEMA,
                 net=net,
                 leads=leads,
                 rate_hz=self.rate_hz,
                 input=self.config.input,
-                filter_sha256=manifest.filter_sha256,
+                filter_sha256=self.store.manifest.filter_sha256,
             ),
             sha256="",
             weights_sha256=weights_sha256(encoder),
@@ -186,15 +239,10 @@ class _Run:
             parameters_in_use=sum(p.numel() for p in encoder.parameters() if p.requires_grad),
             began_from=began_from,
             config=strict.encode(self.config),
-            data=DataSource(
-                name=source.name,
-                version=source.version,
-                licence=source.licence,
-                records=len(self.rows),
-                patients=len(np.unique(self.store.records.patient[self.rows])),
-                selection=source.selection,
-            ),
+            data=own.seen[0].data if learned else None,
+            folds=own.seen[0].folds if learned else (),
             store=self.store.digest,
+            origin=own.and_then(origin),
             command=self.plan.command,
             commit=commit(),
             versions=versions(),
@@ -221,6 +269,8 @@ def _teacher(run: _Run) -> tuple[Encoder, EncoderReport]:
             how="given",
             teacher=None,
             began_from=weights_sha256(encoder),
+            origin=given_origin(plan.teacher),
+            learned=False,
             key="",
             curve=(),
         )
@@ -246,16 +296,9 @@ def _teacher(run: _Run) -> tuple[Encoder, EncoderReport]:
     curve = run.fit(file, key, module, loss_of, config.teacher_fit, rows, seed)
     encoder = module.encoder
     report = run.finish(
-        file,
-        encoder,
-        net=net,
-        leads=leads,
-        how=how,
-        teacher=None,
-        began_from=None,
-        key=key,
-        curve=tuple(curve),
-    )
+        file, encoder, net=net, leads=leads, how=how, teacher=None, began_from=None,
+        origin=Origin(), key=key, curve=tuple(curve),
+    )  # fmt: skip
     _freeze(encoder, run.world)
     return encoder, report
 
@@ -289,16 +332,16 @@ def _masked_leads(run: _Run, rows: Rows) -> tuple[MaskedLeads, LossOf]:
     return module, loss_of
 
 
-def _student(run: _Run, lead: str, teacher: Encoder, teacher_sha256: str) -> EncoderReport:
+def _student(run: _Run, lead: str, teacher: Encoder, taught_by: EncoderReport) -> EncoderReport:
     """Align the encoder of one lead with the teacher."""
     config, plan, world = run.config, run.plan, run.world
     seed = config.seed + _STUDENT_SEED
     seed_torch(seed)
     encoder = make_encoder(config.net)
-    began_from = None
+    began_from, origin, teacher_sha256 = None, taught_by.origin, taught_by.weights_sha256
     if plan.student is not None:
         load_weights(encoder, plan.student)
-        began_from = weights_sha256(encoder)
+        began_from, origin = weights_sha256(encoder), origin.and_then(given_origin(plan.student))
     file = plan.out / f"student-{lead}.safetensors"
     # the teacher's settings are in its hash
     alone = replace(config, leads=(lead,), teacher_net="", teacher_fit=config.fit)
@@ -308,7 +351,6 @@ def _student(run: _Run, lead: str, teacher: Encoder, teacher_sha256: str) -> Enc
     finished = run.finished(file, key)
     if finished is not None:
         return finished
-    column = run.leads.index(lead)
     loss = (
         InfoNCELoss(config.scale)
         if config.loss == "infonce"
@@ -316,18 +358,16 @@ def _student(run: _Run, lead: str, teacher: Encoder, teacher_sha256: str) -> Enc
     )
     aligner = SelfAligner(encoder, features_of(teacher), loss, world, compiled=plan.compile).to(world.device)
     wrapped = world.wrap(aligner)
-    embed = torch.compile(teacher.embed) if plan.compile else teacher.embed
 
     def loss_of(batch: CutBatch) -> Tensor:
-        with torch.no_grad():
-            aims = embed(run.input(*batch.signals_mv()))
-        result: Tensor = wrapped(run.input(*batch.cuts_mv(run.cut_samples, column)), aims)
+        result: Tensor = wrapped(run.input(*batch.cuts_mv(run.cut_samples)), batch.aims)
         return result
 
-    curve = run.fit(file, key, aligner, loss_of, config.fit, run.rows, seed)
+    aims = run.aims(teacher, teacher_sha256)
+    curve = run.fit(file, key, aligner, loss_of, config.fit, run.rows, seed, leads=(lead,), aims=aims)
     return run.finish(
         file, encoder, net=config.net, leads=(lead,), how="aligned", teacher=teacher_sha256, began_from=began_from,
-        key=key, curve=tuple(curve),
+        origin=origin, key=key, curve=tuple(curve),
     )  # fmt: skip
 
 
@@ -338,6 +378,11 @@ def _freeze(encoder: Encoder, world: World) -> None:
 
 def _check(run: _Run) -> None:
     config, samples = run.config, run.store.codes.shape[2]
+    if config.folds is None and (run.store.records.mi >= 0).any():
+        raise ConfigError(
+            "this store has labels: say which folds to learn from (--folds 1-8), so that those that are judged on are "
+            "not among them; --folds 1-9 for all"
+        )
     if not len(run.rows):
         raise ConfigError("no records in the folds that were asked for")
     if len(run.leads) < 2:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -54,7 +55,8 @@ class PretrainConfig:
 class PretrainPlan:
     """How a run goes; `teacher` and `student` are checkpoints to begin with, `command` what was typed.
 
-    keep_every: steps between snapshots. readers: threads that load batches, in each process.
+    keep_every: steps between snapshots. readers: threads that load batches, in each process. on_batch: told of each
+    batch that a stage is handed, with the seconds that the stage has waited for data so far.
     """
 
     out: Path
@@ -65,6 +67,7 @@ class PretrainPlan:
     keep_every: int = 200
     readers: int = READERS
     command: str = ""
+    on_batch: Callable[[str, float], None] = lambda stage, waited_s: None
 
 
 def pretrain_settings(args: argparse.Namespace) -> tuple[PretrainConfig, PretrainPlan]:

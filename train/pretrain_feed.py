@@ -28,13 +28,15 @@ AHEAD: Final = 4  # batches on their way, a reader
 class CutBatch:
     """Records of one batch on their device: `codes` int16 (n, leads, samples), and two numbers drawn for each.
 
-    starts: where its cut begins, int64 (n,). draws: bits for whatever else is random, int64 (n,).
+    starts: where its cut begins, int64 (n,). draws: bits for whatever else is random, int64 (n,). aims: what the teacher
+    says of each record, float32 (n, dim), where the feed was given it.
     """
 
     rows: Tensor
     codes: Tensor
     starts: Tensor
     draws: Tensor
+    aims: Tensor | None = None
 
     def signals_mv(self) -> tuple[Tensor, Tensor]:
         """Whole records, float32 (n, leads, samples), 0 where a sample is missing; bool, true where it is not."""
@@ -45,6 +47,18 @@ class CutBatch:
         codes = self.codes if lead is None else self.codes[:, lead : lead + 1]
         index = self.starts[:, None, None] + torch.arange(samples, device=codes.device)
         return _millivolts(codes.gather(2, index.expand(-1, codes.shape[1], -1)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Aims:
+    """Embeddings float32 (len(rows), dim) of the records `rows`, ascending; maybe a memory map."""
+
+    rows: NDArray[np.int64]
+    values: NDArray[np.float32]
+
+    def of(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Those of some of the records, in memory."""
+        return np.array(self.values[np.searchsorted(self.rows, rows)])
 
 
 class CutFeed:
@@ -63,6 +77,7 @@ class CutFeed:
         device: str = "cpu",
         readers: int = READERS,
         advance: Callable[[], None] = lambda: None,
+        aims: Aims | None = None,
     ) -> None:
         self._codes, self._room = store.codes, store.codes.shape[2] - cut_samples
         if self._room < 0:
@@ -70,7 +85,7 @@ class CutFeed:
         self._columns = [store.lead_index(lead) for lead in leads]
         self._all = self._columns == list(range(store.codes.shape[1]))
         self._seed, self._device, self._readers, self._advance = seed, device, readers, advance
-        self.waited_s = 0.0
+        self._aims, self.waited_s = aims, 0.0
 
     def __call__(self, batches: Sequence[Tensor], epoch: int) -> Iterator[CutBatch]:
         """The batches of rows, loaded, in their order."""
@@ -98,6 +113,7 @@ class CutFeed:
             self._moved(torch.from_numpy(codes)),
             self._moved(torch.from_numpy(starts)),
             self._moved(torch.from_numpy(rest)),
+            None if self._aims is None else self._moved(torch.from_numpy(self._aims.of(rows))),
         )
 
     def _next(self, waiting: deque[Future[CutBatch]]) -> CutBatch:

@@ -18,9 +18,12 @@ from edge_mi.checkpoint import DataSource
 from edge_mi.errors import ConfigError
 from edge_mi.files import write_file
 
+from .encoder_origin import Origin
 from .pretrain_nets import Encoder, body_of
+from .splits import Folds
 
 SCHEMA: Final = 1
+REPORT_SCHEMA: Final = 2
 METADATA_KEY: Final = "edge_mi_encoder"
 
 
@@ -46,8 +49,9 @@ class EncoderReport:
 
     how: `supervised`, `masked_leads`, `aligned` or `given`. sha256: of the file. weights_sha256: of the tensors
     alone, by which other reports name this encoder; teacher and began_from (the weights that training began
-    with) are such hashes, None for none. key: of everything that decides the weights. curve:
-    the loss of every step, over the whole batch.
+    with) are such hashes, None for none. data, folds, store: what this training read; of a given encoder nothing.
+    origin: everything that entered it, teachers and beginnings too. key: of everything that decides the weights.
+    curve: the loss of every step, over the whole batch.
     """
 
     schema: int
@@ -60,8 +64,10 @@ class EncoderReport:
     teacher: str | None
     began_from: str | None
     config: dict[str, Any]
-    data: DataSource
+    data: DataSource | None
+    folds: Folds
     store: str
+    origin: Origin
     command: str
     commit: str
     versions: dict[str, str]
@@ -110,11 +116,7 @@ def finished_report(path: Path, key: str) -> EncoderReport | None:
     file = report_path(path)
     if not file.is_file():
         return None
-    try:
-        report = strict.loads(file.read_text(encoding="utf-8"), EncoderReport)
-        found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no file"
-    except (OSError, UnicodeDecodeError, strict.DocumentError) as exc:
-        raise ConfigError(f"{file}: {exc}; choose another folder, or delete it to begin again") from exc
+    report, found = _read(path, "choose another folder, or delete it to begin again")
     if report.key != key:
         raise ConfigError(
             f"{path} is of another run (other options, data or versions): choose another folder, or delete it and "
@@ -125,3 +127,39 @@ def finished_report(path: Path, key: str) -> EncoderReport | None:
             f"{path} was changed since it was written: delete it and {file.name} to begin again"
         )
     return report
+
+
+def given_report(path: Path) -> EncoderReport | None:
+    """The report beside an encoder that somebody gives, None where there is none.
+
+    Raises ConfigError where it cannot be read, or the encoder is not as it was written.
+    """
+    if not report_path(path).is_file():
+        return None
+    report, found = _read(path, "give an encoder with the report that train pretrain wrote")
+    if found != report.sha256:
+        raise ConfigError(
+            f"{path} is not what {report_path(path).name} beside it is about; give the two as they were written"
+        )
+    return report
+
+
+def given_origin(path: Path) -> Origin:
+    """What the encoder at `path` saw, as far as its report says so."""
+    report = given_report(path)
+    return Origin(unknown=(path.name,)) if report is None else report.origin
+
+
+def _read(path: Path, advice: str) -> tuple[EncoderReport, str]:
+    """The report of the encoder at `path`, and the hash that the encoder has."""
+    file = report_path(path)
+    try:
+        document = strict.parse(file.read_text(encoding="utf-8"))
+        if isinstance(document, dict) and document.get("schema") != REPORT_SCHEMA:
+            raise strict.DocumentError(
+                f"schema {document.get('schema')}, expected {REPORT_SCHEMA}: earlier ones do not say which folds it saw"
+            )
+        report = strict.decode(document, EncoderReport)
+        return report, hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no file"
+    except (OSError, UnicodeDecodeError, strict.DocumentError) as exc:
+        raise ConfigError(f"{file}: {exc}; {advice}") from exc

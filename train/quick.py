@@ -11,6 +11,7 @@ from edge_mi.signal_design import SignalDesign
 from .config import Recipe
 from .crossfit import inner_splits, merge_folds, soft_labels, train_students
 from .device.noise import load_noise, noise_source
+from .encoder_start import EncoderStart
 from .finetune import folded_weights
 from .finish import QuickRun, Trained, finish
 from .parts import WORKERS, RunFolder
@@ -23,23 +24,30 @@ def train_quick(
     recipe: Recipe,
     design: SignalDesign,
     *,
+    encoder: EncoderStart | None = None,
     workers: int = WORKERS,
 ) -> Checkpoint:
     """Train, calibrate and measure one network; goes on from the finished parts in `run_path`.
 
+    encoder: what every network begins with; None for fresh weights.
+
     The test fold is only measured. Probabilities and thresholds come from students cross-fitted inside the
     training folds; neither they nor their teachers saw the labels of the records that they predict.
-    Raises StoreError where the store is of another design or has no record in a fold.
+    Raises StoreError where the store is of another design or has no record in a fold, ConfigError where the encoder
+    saw the test fold.
     """
     run = RunFolder(run_path, store_path, workers=workers)
     store = run.store
     quick.check_store(store, design)
+    if encoder is not None:
+        encoder.check_unseen(store, (quick.test_fold,))
     inner = inner_splits(quick.folds)
     splits = [*inner, (quick.folds, (quick.test_fold,))]
     soft = soft_labels(run, recipe, splits, "12-lead teachers")
+    begin = [encoder.state] * len(splits) if encoder is not None else []
     net = recipe.student.net
     ((*crossfitted, final),) = train_students(
-        run, recipe, splits, soft, (quick.seed,), (net.frames,), "lead-I networks"
+        run, recipe, splits, soft, (quick.seed,), (net.frames,), "lead-I networks", begin
     )
     weights = folded_weights(final, net.layer_names)
     trained = Trained(
@@ -57,4 +65,8 @@ def train_quick(
     )
     device = recipe.student.augment.device
     noise = () if device is None else noise_source(load_noise(recipe.noise), device.kinds)
-    return finish(store, quick, design, trained, noise)
+    earlier = noise if encoder is None else (*noise, *encoder.data)
+    shared = encoder is not None and encoder.saw(store, store.rows_of(quick.folds))
+    return finish(
+        store, quick, design, trained, earlier, crossfitted_from=encoder.said if encoder and shared else ""
+    )

@@ -110,6 +110,11 @@ def check_apart(patients: Mapping[str, Iterable[str]]) -> None:
                 )
 
 
+def names_source(patient: str) -> bool:
+    """Whether an id is "<source>/<patient>", so that it means the same in every store."""
+    return re.fullmatch(r"[^/]+/.+", patient) is not None
+
+
 def check_stores_apart(sides: Mapping[str, Sequence[LabelledRecords]]) -> None:
     """Raises StoreError where a patient is on two sides, whatever store or collection the records are in.
 
@@ -118,7 +123,7 @@ def check_stores_apart(sides: Mapping[str, Sequence[LabelledRecords]]) -> None:
     for side, stores in sides.items():
         for store in stores:
             for patient in np.unique(store.patients).tolist():
-                if not re.fullmatch(r"[^/]+/.+", patient):
+                if not names_source(patient):
                     raise StoreError(
                         f"patient {patient} in {side} is named without its source, so stores cannot be "
                         "compared; expected <source>/<patient>: build the store again"

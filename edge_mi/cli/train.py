@@ -24,6 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_run(quick, "RUN/model.safetensors")
     _add_size(quick)
+    quick.add_argument(
+        "--encoder", type=Path, metavar="FILE", help="begin with a student-I.safetensors of train pretrain"
+    )
     _add_align(quick)
     _add_device(quick, "train on lead I as a patch gives it")
     qat = verbs.add_parser(
@@ -56,6 +59,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     cv.add_argument("--seeds", type=int, default=3, metavar="N", help="networks to average over (default: 3)")
     _add_size(cv)
+    cv.add_argument(
+        "--encoder", type=Path, nargs="+", metavar="FILE",
+        help="begin with a student-I.safetensors of train pretrain, one for all or one for each of the three groups",
+    )  # fmt: skip
     cv.add_argument(
         "--against", choices=SIZES, help="train this size as well and measure the difference, in pairs"
     )
@@ -115,7 +122,9 @@ def _add_pretrain(parser: argparse.ArgumentParser) -> None:
         "--input", choices=("mv", "zscore"), default="mv",
         help="millivolts, or ECGFounder's convention: mean 0, deviation 1, at 500 Hz (default: mv)",
     )  # fmt: skip
-    learned.add_argument("--folds", metavar="1-8", help="folds to learn from (default: all of the store)")
+    learned.add_argument(
+        "--folds", metavar="1-8", help="folds to learn from; must be said where the store has labels"
+    )
     learned.add_argument("--epochs", type=int, default=20, metavar="N", help="(default: 20)")
     learned.add_argument("--teacher-epochs", type=int, metavar="N", help="(default: as --epochs)")
     learned.add_argument(
@@ -138,7 +147,7 @@ def _add_pretrain(parser: argparse.ArgumentParser) -> None:
 def _add_align(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--align", action=argparse.BooleanOptionalAction, default=False,
-        help="align segments of every lead with the 12-lead teacher, and teach them labels, before lead I (default: no)",
+        help="align segments of every lead with the 12-lead teacher before lead I (default: no)",
     )  # fmt: skip
 
 

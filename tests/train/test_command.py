@@ -82,7 +82,7 @@ def test_the_size_that_is_asked_for_is_trained(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def stop(store: Path, run: Path, plan: Any, recipe: Recipe, design: SignalDesign) -> None:
+    def stop(store: Path, run: Path, plan: Any, recipe: Recipe, design: SignalDesign, **more: Any) -> None:
         raise Trained(plan, recipe)
 
     monkeypatch.setattr(commands, "train_quick", stop)
@@ -119,7 +119,7 @@ def test_a_patch_is_simulated_where_it_is_asked_for(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def stop(store: Path, run: Path, plan: Any, recipe: Recipe, design: SignalDesign) -> None:
+    def stop(store: Path, run: Path, plan: Any, recipe: Recipe, design: SignalDesign, **more: Any) -> None:
         raise Trained(plan, recipe)
 
     monkeypatch.setattr(commands, "train_quick", stop)

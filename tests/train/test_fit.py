@@ -15,6 +15,8 @@ import pytest
 import torch
 from edge_mi.train.config import FitConfig
 from edge_mi.train.fit import HERE, Precision, Runtime, StateAverage, fit, seed_torch
+from edge_mi.train.losses.info_nce import InfoNCELoss
+from edge_mi.train.losses.pairwise_sigmoid import PairwiseSigmoidLoss
 from torch import Tensor, nn
 
 from edge_mi.errors import ConfigError, EdgeMIError, OutputError
@@ -240,3 +242,25 @@ def test_a_feed_is_asked_only_for_what_an_epoch_still_owes(tmp_path: Path) -> No
         fit(net, ROWS, loss_of, config, seed=0, snapshot=snapshot, feed=killed, runtime=runtime)
     fit(net, ROWS, loss_of, config, seed=0, snapshot=snapshot, feed=feed, runtime=runtime)
     assert asked == [(0, 3), (1, 5)]
+
+
+@pytest.mark.parametrize("loss", [PairwiseSigmoidLoss(), InfoNCELoss()])
+def test_scale_and_bias_of_a_loss_do_not_decay(loss: nn.Module) -> None:
+    """Nothing pulls at them but decay, which takes the weights beside them to nothing."""
+    both = nn.ModuleDict({"net": nn.Linear(2, 1), "loss": loss})
+    before = {name: value.clone() for name, value in both.state_dict().items()}
+    config = FitConfig(epochs=1, batch=8, learning_rate=0.1, weight_decay=1.0)
+
+    def loss_of(rows: Tensor) -> Tensor:
+        return 0 * sum(parameter.sum() for parameter in both.parameters())  # type: ignore[return-value]
+
+    fit(both, ROWS, loss_of, config, seed=0)
+    for name, value in both.state_dict().items():
+        ratio = (value / before[name]).flatten()[0].item()
+        assert ratio == 1.0 if name.startswith("loss.") else ratio < 0.9, name
+
+
+def test_without_such_a_loss_there_is_one_group_as_before(tmp_path: Path) -> None:
+    train(tmp_path / "s")
+    groups = torch.load(tmp_path / "s", weights_only=True)["optimiser"]["param_groups"]
+    assert [group["params"] for group in groups] == [[0, 1, 2, 3, 4, 5]]

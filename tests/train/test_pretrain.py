@@ -35,6 +35,7 @@ CONFIG = PretrainConfig(
     fit=replace(FIT, epochs=3, learning_rate=5e-3),
     teacher_fit=FIT,
     task=TaskConfig(distil=0.0, code_min_records=10),
+    folds=tuple(range(1, 10)),
 )
 
 
@@ -215,7 +216,20 @@ def test_the_command_line_does_the_same(
     toy_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["train", "pretrain", "--data", str(toy_store), "--out", str(tmp_path / "out"), "--net", "15k"]
-    words += ["--cut-s", "2.5", "--epochs", "1", "--batch", "32", "--no-bias", "--device", "cpu", "--json"]
+    words += [
+        "--cut-s",
+        "2.5",
+        "--epochs",
+        "1",
+        "--folds",
+        "1-8",
+        "--batch",
+        "32",
+        "--no-bias",
+        "--device",
+        "cpu",
+        "--json",
+    ]
     assert main(words) == 0
     page = capsys.readouterr().out
     document = json.loads(page.splitlines()[-1])
@@ -239,7 +253,18 @@ def test_the_command_line_does_the_same(
 def test_wrong_words_are_one_line(
     toy_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
 ) -> None:
-    base = ["train", "pretrain", "--data", str(toy_store), "--out", str(tmp_path / "out"), "--cut-s", "2.5"]
+    base = [
+        "train",
+        "pretrain",
+        "--data",
+        str(toy_store),
+        "--out",
+        str(tmp_path / "out"),
+        "--cut-s",
+        "2.5",
+        "--folds",
+        "1-9",
+    ]
     assert main([*base, *words]) == 2
     said = capsys.readouterr().err
     assert message in said

@@ -22,6 +22,7 @@ from .config import ProtocolConfig
 from .encoders import ENCODERS, count_parameters
 from .finetune import FinetuneRequest, finetune_part
 from .generative import GenerativeRequest, Generator, generative_part
+from .given import EMBEDDING, embed_part, given_students, given_teachers
 from .methods import METHODS, Method
 from .outputs import Subset
 from .pretrain import FEATURES, PretrainRequest, pretrain_part
@@ -43,11 +44,13 @@ class Bench:
         folds = tuple(sorted(fold for group in config.groups for fold in group))
         self.splits: tuple[Split, ...] = tuple((without(folds, group), group) for group in config.groups)
         self._kept: dict[str, Arrays] = {}
+        self._begin: tuple[Arrays | None, ...] = tuple(given.state() for given in given_students(config))
+        self._begin = self._begin or (None,) * len(self.splits)
 
     def result(self) -> ProtocolResult:
         """Every method of the configuration, and the teachers."""
         names, seeds = self.config.methods, self.config.seeds
-        ceilings = self._results(self._ceiling_parts(seeds), "12-lead teachers")
+        ceilings = self._ceilings(seeds)
         if any(METHODS[name].response for name in names):
             _ = self.soft  # beside the other teachers
         self._results([p for name in names for p in self._first_stage(name, seeds)], "pre-training")
@@ -73,8 +76,9 @@ class Bench:
         """
         points = [(name, fraction) for name in names for fraction in fractions]
         aligned = any(METHODS[name].listens for name in names)
-        teachers = [self._aim_parts(seeds, f) for f in fractions if aligned and f < 1]
-        self._results([part for each in teachers for part in each], "curve: 12-lead teachers")
+        if not self.config.encoder.teacher:
+            teachers = [self._aim_parts(seeds, f) for f in fractions if aligned and f < 1]
+            self._results([part for each in teachers for part in each], "curve: 12-lead teachers")
         trained = [point for point in points if METHODS[point[0]].pretraining is not None]
         first = [part for name, f in trained for part in self._first_stage(name, seeds, f)]
         self._results(first, "curve: pre-training")
@@ -121,7 +125,7 @@ class Bench:
         config, method = self.config, METHODS[name]
         if method.kind == "age-sex" or (method.pretraining is None and not method.probed):
             return []
-        aims = self._results(self._aim_parts(seeds, fraction if method.listens else 1.0), "12-lead teachers")
+        aims = self._aims(seeds, fraction if method.listens else 1.0)
         parts = []
         for (seed, g), aim in zip(self._jobs(seeds), aims, strict=True):
             test = self.splits[g][1]
@@ -135,13 +139,14 @@ class Bench:
                             predict_folds=test, seed=seed,
                         ),
                         aim,
+                        self._begin[g],
                     )
                 )  # fmt: skip
                 continue
             request = PretrainRequest(
                 network=config.network, objective=method.pretraining, config=section, train=subset, seed=seed
             )
-            parts.append(pretrain_part(request, aim["embedding"]))
+            parts.append(pretrain_part(request, aim[EMBEDDING], self._begin[g]))
         return parts
 
     def _second_stage(self, name: str) -> list[Part]:
@@ -154,7 +159,7 @@ class Bench:
     def _finetune_parts(self, name: str, seeds: Sequence[int], fraction: float = 1.0) -> list[Part]:
         config, method = self.config, METHODS[name]
         jobs = self._jobs(seeds)
-        states: Sequence[Arrays | None] = [None] * len(jobs)
+        states: Sequence[Arrays | None] = [self._begin[g] for _, g in jobs]
         if method.pretraining is not None:
             trained = self._results(self._first_stage(name, seeds, fraction), f"{name}, pre-training")
             states = [{key: array for key, array in part.items() if key != FEATURES} for part in trained]
@@ -197,6 +202,35 @@ class Bench:
 
     def _finetuned(self, parts: Sequence[Part]) -> tuple[Scores, ...]:
         return self._pool([each["logits"] for each in self._results(parts, "fine-tuning")])
+
+    def _ceilings(self, seeds: Sequence[int]) -> list[Arrays]:
+        """What the teacher of each of the jobs says of every record, for the table."""
+        if self.config.encoder.teacher:
+            return self._given_teachers(seeds)
+        return self._results(self._ceiling_parts(seeds), "12-lead teachers")
+
+    def _aims(self, seeds: Sequence[int], fraction: float) -> list[Arrays]:
+        """What the teacher says that each of the jobs is aligned with."""
+        if self.config.encoder.teacher:
+            return self._given_teachers(seeds)
+        return self._results(self._aim_parts(seeds, fraction), "12-lead teachers")
+
+    def _given_teachers(self, seeds: Sequence[int]) -> list[Arrays]:
+        """As a trained teacher's, except that the logits, one a record, are those of a linear probe on its embedding.
+
+        They are the same for every seed and fraction.
+        """
+        embedded = self._results(
+            [embed_part(each) for each in given_teachers(self.config)], "the teacher that is given"
+        )
+        probes = []
+        for (train, test), part in zip(self.splits, embedded, strict=True):
+            request = ProbeRequest(
+                regimes=("probe_100",), ridge=self.config.ridge, train_folds=train, predict_folds=test, seed=0
+            )
+            probes.append(probe_part("given-teacher", request, part[EMBEDDING]))
+        logits = [part["probe_100"] for part in self._results(probes, "the teacher that is given, probes")]
+        return [{**embedded[g], "logits": logits[g]} for _, g in self._jobs(seeds)]
 
     def _ceiling_parts(self, seeds: Sequence[int]) -> list[Part]:
         """The teachers of the table."""

@@ -16,7 +16,7 @@ from edge_mi.errors import ConfigError
 
 from ..config import AugmentConfig, FitConfig, TaskConfig, TeacherConfig
 from ..splits import CROSS_VALIDATION_GROUPS, Folds, check_folds
-from .encoders import ENCODERS
+from .encoders import ENCODERS, ZSCORE
 from .methods import METHODS
 from .result import REGIMES, Regime
 
@@ -27,6 +27,23 @@ class DataSection:
 
     rate_hz: Literal[100, 500] = 100
     label_rule: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderSection:
+    """Encoders that are given, files of `edge-mi train pretrain` or of ECGFounder: one for all groups, or one for each.
+
+    student: what `network` begins with in every method, instead of fresh weights. teacher: a frozen encoder of twelve
+    leads, of the network `teacher_network`, instead of the teachers that are trained.
+    """
+
+    student: str | tuple[str, ...] = ()
+    teacher: str | tuple[str, ...] = ()
+    teacher_network: str = "net1d"
+
+    def __post_init__(self) -> None:
+        if self.teacher_network not in ENCODERS:
+            raise ValueError(f"teacher_network {self.teacher_network!r}; choose among {', '.join(ENCODERS)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +128,7 @@ class ProtocolConfig:
     methods: tuple[str, ...] = tuple(METHODS)
     regimes: tuple[Regime, ...] = REGIMES
     ridge: float = 1.0
+    encoder: EncoderSection = field(default_factory=EncoderSection)
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     pretrain: PretrainSection = field(default_factory=PretrainSection)
     finetune: FinetuneSection = field(default_factory=FinetuneSection)
@@ -130,6 +148,28 @@ class ProtocolConfig:
         if not self.ridge > 0:
             raise ValueError(f"ridge is positive, found {self.ridge}")
         _check_groups(self.groups)
+        self._check_encoders()
+
+    def _check_encoders(self) -> None:
+        for name, files in (("student", self.encoder.student), ("teacher", self.encoder.teacher)):
+            if not isinstance(files, str) and len(files) not in (0, 1, len(self.groups)):
+                raise ValueError(
+                    f"encoder.{name}: {len(files)} files; one for all groups, or {len(self.groups)}"
+                )
+        for name in self.methods:
+            method = METHODS[name]
+            if self.encoder.student and method.lead_masking:
+                raise ValueError(
+                    f"method {name!r} has twelve leads, encoder.student has one: leave one of them out"
+                )
+            if self.encoder.teacher and (method.response or method.kind == "generative"):
+                raise ValueError(
+                    f"method {name!r} needs a teacher that is trained: leave it or encoder.teacher out"
+                )
+            if self.network.endswith(ZSCORE) and (
+                method.kind == "generative" or method.pretraining == "reconstruction"
+            ):
+                raise ValueError(f"method {name!r} writes signals, which {self.network} cannot; leave it out")
 
 
 def load_config(path: Path) -> tuple[ProtocolConfig, str]:

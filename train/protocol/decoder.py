@@ -24,14 +24,18 @@ class Decoder(nn.Module):
         self.write = nn.Linear(HIDDEN, 2 * self._stride * leads)
         self._leads = leads
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """Millivolts float32 (batch, leads, time * stride) of frames (batch, features, time)."""
+    def forward(self, frames: Tensor, samples: int | None = None) -> Tensor:
+        """Millivolts float32 (batch, leads, time * stride) of frames (batch, features, time).
+
+        samples: of the input, beyond which nothing is written; a padded encoder has frames that reach out of it.
+        """
         hidden = torch.relu(self.mix(frames[:, :, None]))[:, :, 0]
         written = self.write(hidden.transpose(1, 2)).unflatten(2, (self._leads, 2, self._stride))
         first, second = written.permute(3, 0, 2, 1, 4).flatten(3)
         total = F.pad(first, (0, self._stride)) + F.pad(second, (self._stride, 0))
         half = self._stride // 2
-        return total[:, :, half : half + first.shape[2]]
+        length = first.shape[2] if samples is None else min(first.shape[2], samples - self._offset)
+        return total[:, :, half : half + length]
 
     def span(self, samples: int) -> slice:
         """Which samples of the encoder's input `samples` of the output stand for."""

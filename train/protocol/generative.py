@@ -26,7 +26,7 @@ from ..losses.reconstruction import reconstruction_loss
 from ..parts import Arrays, Part
 from ..splits import Folds
 from .decoder import Decoder
-from .encoders import Encoder, make_encoder
+from .encoders import Encoder, beginning, begun, load_state, make_encoder
 from .heads import protocol_targets
 from .outputs import Subset
 from .result import OUTPUTS
@@ -59,7 +59,7 @@ class Generator(nn.Module):
 
     def forward(self, lead_mv: Tensor) -> Tensor:
         """Millivolts float32 (batch, 12, fewer samples) of lead I (batch, 1, samples); see `span`."""
-        written = self.decoder(self.encoder.frames(lead_mv))
+        written = self.decoder(self.encoder.frames(lead_mv), lead_mv.shape[2])
         return torch.cat([lead_mv[:, :, self.span(written)], written], dim=1)
 
     def span(self, output_mv: Tensor) -> slice:
@@ -67,11 +67,15 @@ class Generator(nn.Module):
         return self.decoder.span(output_mv.shape[2])
 
 
-def generative_part(request: GenerativeRequest, teacher: Arrays) -> Part:
-    """The part of a run that trains one generator and has `teacher`, a ceiling's results, judge its leads."""
+def generative_part(request: GenerativeRequest, teacher: Arrays, begin: Arrays | None = None) -> Part:
+    """The part of a run that trains one generator and has `teacher`, a ceiling's results, judge its leads.
+
+    begin: the state that its encoder begins with; None for fresh weights.
+    """
     folds = "".join(map(str, request.predict_folds))
     state = {name: value for name, value in teacher.items() if name.startswith(STATE)}
-    return Part(f"generative-for-{folds}-seed{request.seed}", generative, request, state)
+    inputs = {**state, **beginning(begin)}
+    return Part(f"generative-for-{folds}-seed{request.seed}", generative, request, inputs)
 
 
 def generative(
@@ -84,7 +88,9 @@ def generative(
     """
     rows, held_out = request.train.rows(store), store.rows_of(request.predict_folds)
     signals = SignalTable(store, TWELVE_LEADS)
-    generator = Generator(make_encoder(request.network, 1, request.seed))
+    encoder = make_encoder(request.network, 1, request.seed)
+    load_state(encoder, begun(inputs))
+    generator = Generator(encoder)
     seed = request.seed + SEED_OFFSET
     seed_torch(seed)
 

@@ -30,7 +30,8 @@ from ..parts import Arrays, Part
 from ..targets import Targets
 from ..task_loss import task_loss
 from .decoder import Decoder
-from .encoders import Encoder, features_of, make_encoder
+from .encoders import Encoder, beginning, begun, features_of, load_state, make_encoder
+from .given import EMBEDDING
 from .heads import Classifier, protocol_targets
 from .methods import EVERY_LEAD, LABELLED, Pretraining, listens
 from .outputs import Subset
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from .config import PretrainSection
 
 SEED_OFFSET: Final = 500
-EMBEDDING: Final = "embedding"
 FEATURES: Final = "features"
 
 
@@ -54,16 +54,19 @@ class PretrainRequest:
     seed: int
 
 
-def pretrain_part(request: PretrainRequest, embedding: NDArray[np.float32]) -> Part:
+def pretrain_part(
+    request: PretrainRequest, embedding: NDArray[np.float32], begin: Arrays | None = None
+) -> Part:
     """The part of a run that pre-trains one encoder; `embedding` float32 (records, dim) is the teacher's.
 
-    Objectives that do not listen to the teacher are not given it.
+    Objectives that do not listen to the teacher are not given it. begin: the state to begin with; None for fresh
+    weights.
     """
     name = (
         f"pretrain-{request.objective or 'none'}-{''.join(map(str, request.train.folds))}-seed{request.seed}"
     )
     inputs = {EMBEDDING: embedding} if listens(request.objective) else {}
-    return Part(name, pretrain, request, inputs)
+    return Part(name, pretrain, request, {**inputs, **beginning(begin)})
 
 
 def pretrain(
@@ -76,6 +79,7 @@ def pretrain(
     every = request.objective in EVERY_LEAD
     signals = SignalTable(store, TWELVE_LEADS) if every else lead_i
     encoder = make_encoder(request.network, 1, request.seed)
+    load_state(encoder, begun(inputs))
     if request.objective is not None:
         seed = request.seed + SEED_OFFSET
         seed_torch(seed)
@@ -200,6 +204,6 @@ class MaskedReconstruction(nn.Module):
         count, _, samples = signals_mv.shape
         drawn = torch.rand(count, 1, -(-samples // self._patch)) < self._share
         hidden = drawn.repeat_interleave(self._patch, dim=2)[:, :, :samples]
-        output = self.decoder(self.encoder.frames(signals_mv.masked_fill(hidden, 0.0)))
+        output = self.decoder(self.encoder.frames(signals_mv.masked_fill(hidden, 0.0)), samples)
         seen = self.decoder.span(output.shape[2])
         return reconstruction_loss(output, signals_mv[:, :, seen], hidden[:, :, seen])

@@ -15,6 +15,7 @@ from ..splits import split_by_folds, without
 from .bench import Bench
 from .config import ProtocolConfig
 from .curve import CurvePoint, learning_curve
+from .given import check_given
 from .result import ProtocolResult
 
 
@@ -39,10 +40,12 @@ def reproduce(
     """Train and predict everything that `config` names; goes on from the finished parts in `run_path`.
 
     Raises StoreError for a store of another filter or without records in a fold, ConfigError where the store
-    states another label rule than the configuration.
+    states another label rule than the configuration, or an encoder that is given saw a group, CheckpointError where
+    one is of another network.
     """
     run = RunFolder(run_path, store_path, workers=workers)
     check_store(run.store, config, design)
+    check_given(run.store, config)
     bench = Bench(run, config)
     result = bench.result()
     return Reproduction(run.store, result, learning_curve(bench, resamples=resamples))

@@ -8,6 +8,7 @@ import pytest
 from edge_mi.train.config import AlignConfig
 from edge_mi.train.data.ptbxl import PtbXl
 from edge_mi.train.protocol.config import PretrainSection, ProtocolConfig, load_config, parse_config
+from edge_mi.train.protocol.given import given_students, given_teachers
 from edge_mi.train.protocol.methods import METHODS
 
 from edge_mi.errors import ConfigError
@@ -24,6 +25,14 @@ def test_one_key_of_a_section_leaves_the_others() -> None:
     config = parse_config("[finetune]\nfit.epochs = 3\n")
     assert config.finetune.fit.epochs == 3
     assert config.finetune.fit.ema_decay == ProtocolConfig().finetune.fit.ema_decay
+
+
+def test_encoders_are_given_for_all_groups_or_for_each() -> None:
+    text = 'network = "net1d"\nmethods = ["scratch", "selfmis"]\n[encoder]\n'
+    config = parse_config(f'{text}student = "s.pth"\nteacher = ["a", "b", "c"]\n')
+    assert [given.file.name for given in given_students(config)] == ["s.pth"] * 3
+    assert [given.file.name for given in given_teachers(config)] == ["a", "b", "c"]
+    assert given_students(parse_config(text)) == given_teachers(parse_config(text)) == ()
 
 
 @pytest.mark.parametrize(
@@ -43,6 +52,12 @@ def test_one_key_of_a_section_leaves_the_others() -> None:
         ("[finetune]\nfit.epochs = 0", "finetune.fit: at least 1 epoch"),
         ('[curve]\nmethods = ["response"]', "method 'response' has no learning curve"),
         ('[curve]\nmethods = ["scratch"]\nfractions = [0.0]', "fractions lie in"),
+        ("[encoder]\nstudents = 1", "unknown key encoder.students"),
+        ('[encoder]\nteacher_network = "resnet"', "teacher_network 'resnet'; choose among"),
+        ('[encoder]\nstudent = ["a", "b"]', "encoder.student: 2 files; one for all groups, or 3"),
+        ('[encoder]\nstudent = "a"', "method 'lead-masking' has twelve leads"),
+        ('[encoder]\nteacher = "a"', "-response' needs a teacher that is trained"),
+        ('network = "net1d-zscore"', "method 'unaligned' writes signals"),
         ("ridge = 0", "ridge is positive"),
         ("ridge = ", "not TOML"),
     ],

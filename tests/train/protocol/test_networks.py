@@ -124,3 +124,28 @@ def test_without_masking_alone_each_lead_stays_half_the_time() -> None:
     torch.manual_seed(0)
     kept = drop_leads(torch.ones(4000, 12, 1), 0.0)[:, 1:, 0]
     assert float(kept.mean()) == pytest.approx(0.5, abs=0.03)
+
+
+@pytest.mark.parametrize("leads", [1, 12])
+def test_net1d_has_the_frames_of_its_millivolts(leads: int) -> None:
+    encoder = make_encoder("net1d-small", leads, 0).eval()
+    x = torch.randn(2, leads, 600)
+    assert encoder.frames(x).shape == (2, encoder.features, 3)
+    assert torch.equal(encoder.frames(x), encoder.body.frames(x))
+    assert not any(name.startswith("net.dense") for name in encoder.state_dict())
+
+
+def test_a_z_score_does_not_know_the_gain() -> None:
+    encoder = make_encoder("net1d-small-zscore", 1, 0).eval()
+    x = torch.randn(2, 1, 600)
+    assert torch.allclose(encoder(x), encoder(3 * x + 1), atol=1e-4)
+    assert encoder.frames(x).shape[2] == -(-600 * 5 // 256)
+    assert not torch.allclose(encoder(x), make_encoder("net1d-small", 1, 0).eval()(x), atol=1e-2)
+
+
+def test_a_padded_encoder_writes_no_further_than_its_input() -> None:
+    encoder = make_encoder("net1d-small", 1, 0)
+    x = torch.randn(2, 1, 600)
+    assert Generator(encoder).eval()(x).shape == (2, 12, 600)
+    loss = MaskedReconstruction(encoder, PretrainSection(patch_samples=20))(x, torch.arange(2))
+    assert torch.isfinite(loss)
