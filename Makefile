@@ -8,7 +8,7 @@ PIP := -m pip --disable-pip-version-check -q
 
 RESULTS := benchmarks/results
 
-.PHONY: demo python-fits test package compat arm mcu model sizes quantisation noise converters figures bench-stream training-speed install-size clean
+.PHONY: demo python-fits test package compat arm mcu model trials sizes quantisation noise converters figures bench-stream training-speed install-size clean
 
 demo: $(DEMO)/.done
 	@$(DEMO)/bin/python -m edge_mi.benchmarks.demo
@@ -53,6 +53,11 @@ model: $(TEST)/.done
 	$(TEST)/bin/edge-mi train quick --run runs/quick
 	$(TEST)/bin/edge-mi train cv --align --scratch --run runs/cv --out runs/cv.json
 	$(TEST)/bin/python -m edge_mi.benchmarks.ship runs/quick/model.safetensors --cross-validation runs/cv.json
+	$(TEST)/bin/python -m edge_mi.benchmarks.documents
+
+# what else was tried, after `make model`, whose teachers it takes up: about an hour
+trials: $(TEST)/.done
+	$(TEST)/bin/python -m edge_mi.benchmarks.trials --run runs/cv --data runs/cv/store-*
 	$(TEST)/bin/python -m edge_mi.benchmarks.documents
 
 # PatchNet in its sizes, after `make model`, whose teachers and store it takes up: about 12 minutes on two cores

@@ -121,7 +121,10 @@ class Lesson:
 
     def loss(self, net: nn.Module, batch: Tensor) -> Tensor:
         """Loss of `net` on the records `batch`."""
-        outputs = net(self.signals.augmented_mv(batch, self._config.augment))
+        return self.judge(net(self.signals.augmented_mv(batch, self._config.augment)), batch)
+
+    def judge(self, outputs: dict[str, Tensor], batch: Tensor) -> Tensor:
+        """Loss of what a network said of the records `batch`."""
         return task_loss(
             outputs,
             self._targets,

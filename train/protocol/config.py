@@ -56,7 +56,7 @@ class PretrainSection:
     what pieces.
     """
 
-    fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=20, batch=128))
+    fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=60, batch=128))
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     dropout: float = 0.3
     projection: int = 64

@@ -23,7 +23,8 @@ AGE_SEX: Final = "age-sex"
 # what else a method is compared with: the same without alignment, without labels, without response distillation
 PAIRS: Final[dict[str, tuple[str, ...]]] = {
     "selfmis-every-lead": ("labels-every-lead",),
-    "edge-mi": ("labels-every-lead-response", "labels-every-lead", "selfmis-every-lead"),
+    "selfmis-labels-every-lead": ("labels-every-lead", "selfmis-every-lead"),
+    "edge-mi": ("response", "labels-every-lead-response", "selfmis-every-lead"),
 }
 
 

@@ -108,18 +108,20 @@ METHODS: Final[dict[str, Method]] = {
         pretraining="labels-every-lead",
     ),
     "labels-every-lead-response": Method(
-        description="labels-every-lead, then response distillation; edge-mi without the alignment",
+        description="labels-every-lead, then response distillation; edge-mi with labels instead of alignment",
         pretraining="labels-every-lead",
         response=True,
         probed=False,  # its encoder is that of labels-every-lead
     ),
-    "edge-mi": Method(
-        description=(
-            "the recipe that ships, with the steps of this table: segments of every lead are aligned and taught the "
-            "labels at once, then response distillation"
-        ),
+    "selfmis-labels-every-lead": Method(
+        description="segments of every lead are aligned and taught the labels at once",
         pretraining="selfmis-every-lead+labels",
+    ),
+    "edge-mi": Method(
+        description="the recipe that ships: selfmis-every-lead, then response distillation",
+        pretraining="selfmis-every-lead",
         response=True,
+        probed=False,  # its encoder is that of selfmis-every-lead
     ),
     "infonce": Method(
         description="the same pairs under the symmetric contrastive loss (InfoNCE)", pretraining="infonce"
@@ -131,7 +133,7 @@ METHODS: Final[dict[str, Method]] = {
     "response": Method(
         description=(
             "response distillation: no pre-training; fine-tuning also learns the soft labels of 12-lead teachers "
-            "that did not see the record"
+            "that did not see the record; edge-mi without the alignment"
         ),
         response=True,
         probed=False,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from edge_mi.train.config import AlignConfig
+from edge_mi.train.config import AlignConfig, Recipe
 from edge_mi.train.data.ptbxl import PtbXl
-from edge_mi.train.protocol.config import PretrainSection, ProtocolConfig, load_config, parse_config
+from edge_mi.train.protocol.config import ProtocolConfig, load_config, parse_config
+from edge_mi.train.protocol.encoders import ENCODERS
 from edge_mi.train.protocol.given import given_students, given_teachers
 from edge_mi.train.protocol.methods import METHODS
 
@@ -71,11 +72,16 @@ def test_a_mistake_is_named_with_its_file(text: str, message: str, tmp_path: Pat
     assert message in str(caught.value)
 
 
-def test_alignment_beside_labels_has_the_settings_of_the_recipe_that_ships() -> None:
-    mine, ships = PretrainSection(), AlignConfig()
-    for name in ("projection", "scale", "bias", "weight", "task", "augment"):
-        assert getattr(mine, name) == getattr(ships, name), name
-    assert ships.leads == TWELVE_LEADS
+def test_the_table_has_the_settings_of_the_recipe_that_ships() -> None:
+    config, ships = load_config(EXAMPLES / "reproduce.toml")[0], Recipe()
+    align = AlignConfig()
+    for name in ("projection", "scale", "bias", "augment", "fit"):
+        assert getattr(config.pretrain, name) == getattr(align, name), name
+    assert (align.leads, align.task) == (TWELVE_LEADS, None)
+    for name in ("fit", "augment", "dropout", "task"):
+        assert getattr(config.finetune, name) == getattr(ships.student, name), name
+    assert ENCODERS[config.network](1).features == ships.student.net.features
+    assert config.teacher == ships.teacher
 
 
 def test_a_file_that_is_not_there_is_named() -> None:

@@ -141,7 +141,7 @@ def test_every_method_answers_for_every_record_in_every_regime_that_it_has(resul
 
 def test_features_are_of_every_record_and_of_frozen_encoders_only(result: ProtocolResult) -> None:
     shapes = {name: [each.shape for each in method.features] for name, method in by_name(result).items()}
-    without = {"labels-every-lead-response", "response", "lead-masking", "age-sex"}
+    without = {"labels-every-lead-response", "edge-mi", "response", "lead-masking", "age-sex"}
     assert {name for name, found in shapes.items() if not found} == without
     assert shapes["selfmis"] == [(2, 108, 28)]
     assert shapes["generative"] == [(2, 108, 8)]
@@ -218,8 +218,8 @@ def test_labels_are_met_where_pretraining_or_its_teacher_is_told_them(result: Pr
     assert {name for name, labels in told.items() if labels == "none"} == {"scratch", "unaligned", "age-sex"}
     assert told["selfmis"] == told["generative"] == "all, by teacher"
     assert told["scratch-long"] == told["labels-every-lead"] == "all, itself"
-    assert told["edge-mi"] == "all, itself and by teacher"
-    assert told["response"] == told["lead-masking"] == "-"
+    assert told["selfmis-labels-every-lead"] == "all, itself and by teacher"
+    assert told["response"] == told["edge-mi"] == told["lead-masking"] == "-"
 
 
 def test_a_part_of_the_patients_gets_exactly_the_steps_of_all_and_each_seed_draws_its_own(

@@ -1,0 +1,74 @@
+"""What was tried and what it gave, in docs/figures.md."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from edge_mi.figure_names import question
+from edge_mi.markdown import interval, table
+
+from .measured_on import labels_of
+
+Json = dict[str, Any]
+
+TASKS: Final = ("mi_vs_all", "mi_vs_other_abnormal")
+
+
+def trial_figures(document: Json) -> list[str]:
+    """The section, from results/trials.json."""
+    trials = document["trials"]
+    first = _outcome(trials[0], TASKS[0])
+    header = ["tried", "compared with"]
+    for task in TASKS:
+        header += [question(task), "difference", "95 %, patients", "95 %, patients and seeds"]
+    rows = [_row(trial) for trial in trials]
+    helped = [trial["words"] for trial in trials if any(_apart(trial, task) > 0 for task in TASKS)]
+    hurt = [trial["words"] for trial in trials if any(_apart(trial, task) < 0 for task in TASKS)]
+    return [
+        "", "## What else was tried", "",
+        f"One change at a time of how the lead-I network is taught ({document['network']}, float), each cross-validated over folds 1 to 9 in three groups "
+        f"with {len(document['seeds'])} seeds; {document['data']}, n = {first['n']}, {first['n_positive']} with MI. {labels_of(document)} "
+        "AUROC is the mean over single networks. The first interval draws patients and keeps the networks, the second draws networks too: "
+        f"it says whether another seed would come out the same way. Made by `{document['command']}`.", "",
+        *table(header, rows), "",
+        _said("Better by more than patients and seeds explain, in either question", helped),
+        _said("Worse by more than that", hurt),
+        "Everything else is within what chance explains on these records. Masked reconstruction, synthesis of the other leads and the other rivals are "
+        "in the comparison of methods.",
+    ]  # fmt: skip
+
+
+def _row(trial: Json) -> list[str]:
+    row = [f"{trial['words']} (`{trial['name']}`)", f"`{trial['against']}`" if trial["against"] else "-"]
+    for task in TASKS:
+        outcome = _outcome(trial, task)
+        each, minus = outcome["each"], outcome["minus"]
+        row.append(f"{sum(each) / len(each):.3f}")
+        row += (
+            ["-", "-", "-"]
+            if minus is None
+            else [
+                f"{minus['value']:+.4f}",
+                interval(minus["patients"], signed=True),
+                interval(minus["patients_and_seeds"], signed=True),
+            ]
+        )
+    return row
+
+
+def _outcome(trial: Json, task: str) -> Json:
+    found: Json = next(each for each in trial["outcomes"] if each["task"] == task)
+    return found
+
+
+def _apart(trial: Json, task: str) -> int:
+    """1 or -1 where the interval over patients and seeds leaves out 0, on which side; else 0."""
+    minus = _outcome(trial, task)["minus"]
+    if minus is None or minus["patients_and_seeds"] is None:
+        return 0
+    low, high = minus["patients_and_seeds"]
+    return int(low > 0) - int(high < 0)
+
+
+def _said(what: str, words: list[str]) -> str:
+    return f"{what}: {'; '.join(words) if words else 'nothing'}."

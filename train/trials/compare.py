@@ -1,0 +1,179 @@
+"""Trials measured in pairs: mean AUROC over seeds, and the difference to what it changes, with two intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_mi.metrics import auroc
+from edge_mi.store import WindowStore
+
+from ..bootstrap import RESAMPLES, bootstrap
+from ..config import Recipe
+from ..crossfit import Split, inner_splits, merge_folds, soft_labels, train_students
+from ..evaluate import Task, tasks
+from ..finetune import StudentRequest
+from ..fold_figures import COMPARED_IN_PAIRS
+from ..parts import RunFolder
+from ..splits import CROSS_VALIDATION_GROUPS, Folds, split_by_folds, without
+from .catalogue import SCRATCH, TRIALS, Trial
+from .change import UNCHANGED
+from .part import TrialRequest, trial_part
+
+Logits = NDArray[np.float32]
+SEED_OF_SEEDS: Final = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """Mean AUROC minus that of the other; intervals over patients, and over patients and seeds of both."""
+
+    value: float
+    patients: tuple[float, float] | None
+    patients_and_seeds: tuple[float, float] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A trial in one comparison: AUROC of `each` seed; `minus` is None for what the others are compared with."""
+
+    task: str
+    n: int
+    n_positive: int
+    each: tuple[float, ...]
+    minus: Difference | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """What came of a trial."""
+
+    name: str
+    words: str
+    against: str
+    outcomes: tuple[Outcome, ...]
+
+
+def run_trials(
+    run: RunFolder,
+    recipe: Recipe,
+    names: Sequence[str],
+    seeds: Sequence[int],
+    *,
+    groups: tuple[Folds, ...] = CROSS_VALIDATION_GROUPS,
+    resamples: int = RESAMPLES,
+) -> tuple[Tried, ...]:
+    """Scratch and the trials `names`, in this order; goes on from the finished parts of the run.
+
+    recipe: without alignment. The splits are those of `cross_validate`, whose run folder has the teachers already.
+    """
+    store = run.store
+    folds = tuple(sorted(fold for group in groups for fold in group))
+    splits = [(without(folds, group), group) for group in groups]
+    for train, test in splits:
+        split_by_folds(store, train=train, test=test)
+    store.check_labelled()
+    # what `cross_validate` asks of them, so that its parts serve again
+    every = [*splits, *(split for train, _ in splits for split in inner_splits(train))]
+    soft = soft_labels(run, recipe, every, "inner 12-lead teachers")[: len(splits)]
+    catalogue = {SCRATCH: Trial(words="the recipe without alignment", against=""), **TRIALS}
+    asked = dict.fromkeys([SCRATCH, *(catalogue[name].against for name in names), *names])
+    logits = {
+        name: _logits(run, recipe, name, catalogue[name], splits, soft, seeds) for name in asked if name
+    }
+    compared = [task for task in tasks(store, store.rows_of(folds)) if task.name in COMPARED_IN_PAIRS]
+    found = []
+    for name in logits:
+        trial = catalogue[name]
+        outcomes = [
+            _outcome(store, task, logits[name], logits.get(trial.against), resamples) for task in compared
+        ]
+        found.append(Tried(name=name, words=trial.words, against=trial.against, outcomes=tuple(outcomes)))
+    return tuple(found)
+
+
+def _logits(
+    run: RunFolder,
+    recipe: Recipe,
+    name: str,
+    trial: Trial,
+    splits: Sequence[Split],
+    soft: Sequence[Logits],
+    seeds: Sequence[int],
+) -> list[Logits]:
+    """For each seed the logits (records,), pooled over the splits."""
+    tried = trial.of(recipe)
+    frames = tried.student.net.frames
+    if trial.change == UNCHANGED:
+        results = train_students(run, tried, splits, soft, seeds, (frames,), name)
+        pooled, key = [part for seed in results for part in seed], f"logits_{frames}"
+    else:
+        requests = [
+            StudentRequest(
+                config=tried.student, train_folds=train, predict_folds=test, frames=(frames,), seed=seed
+            )
+            for seed in seeds
+            for train, test in splits
+        ]
+        parts = [
+            trial_part(TrialRequest(student=request, change=trial.change), soft[i % len(splits)])
+            for i, request in enumerate(requests)
+        ]
+        pooled, key = run.compute(parts, name), "logits"
+    held_out = [test for _, test in splits]
+    return [
+        merge_folds(
+            run.store,
+            [(test, part[key]) for test, part in zip(held_out, pooled[i : i + len(splits)], strict=True)],
+        )
+        for i in range(0, len(pooled), len(splits))
+    ]
+
+
+def _outcome(
+    store: WindowStore, task: Task, own: list[Logits], other: list[Logits] | None, resamples: int
+) -> Outcome:
+    labels = store.labels[task.rows]
+    scores = [each[task.rows].astype(np.float64) for each in own]
+    return Outcome(
+        task=task.name,
+        n=len(task.rows),
+        n_positive=int(labels.sum()),
+        each=tuple(auroc(labels, score) for score in scores),
+        minus=None
+        if other is None
+        else difference(
+            labels, store.patients[task.rows], scores,
+            [each[task.rows].astype(np.float64) for each in other], resamples,
+        ),
+    )  # fmt: skip
+
+
+def difference(
+    labels: NDArray[np.int64],
+    patients: NDArray[np.str_],
+    a: Sequence[NDArray[np.float64]],
+    b: Sequence[NDArray[np.float64]],
+    resamples: int,
+) -> Difference:
+    """Mean AUROC of networks a minus that of networks b, all with scores (n,) of the same records.
+
+    The second interval also draws the networks of both with replacement: how a new seed would come out.
+    """
+    rng = np.random.default_rng(SEED_OF_SEEDS)
+
+    def both(chosen: NDArray[np.int64], draw: bool) -> float:
+        y = labels[chosen]
+        means = []
+        for networks in (a, b):
+            each = np.array([auroc(y, score[chosen]) for score in networks])
+            means.append(float(each[rng.integers(0, len(each), len(each))].mean() if draw else each.mean()))
+        return means[0] - means[1]
+
+    fixed = bootstrap(lambda chosen: both(chosen, False), patients, resamples=resamples)
+    drawn = bootstrap(lambda chosen: both(chosen, True), patients, resamples=resamples)
+    return Difference(value=fixed.value, patients=fixed.interval, patients_and_seeds=drawn.interval)
