@@ -30,13 +30,13 @@ test: $(TEST)/.done
 	$(TEST)/bin/ruff format --check .
 	$(TEST)/bin/mypy edge_mi train export firmware_bridge benchmarks
 	@$(TEST)/bin/python -m edge_mi.benchmarks.arm --prepare || echo "(so the comparison with aarch64 is skipped)"
-	$(TEST)/bin/pytest
+	$(TEST)/bin/pytest -n 2 --dist loadfile
 
 # torch by its pin first, before anything that asks for a range
 $(TEST)/.done: pyproject.toml $(CONSTRAINTS) | python-fits
 	$(PYTHON) -m venv $(TEST)
 	$(TEST)/bin/python $(PIP) install torch==2.13.0
-	$(TEST)/bin/python $(PIP) install -c $(CONSTRAINTS) -e '.[tflite,onnx,ble,emulate,export,sign,tflm,train,dev]'
+	$(TEST)/bin/python $(PIP) install -c $(CONSTRAINTS) -e '.[tflite,onnx,ble,emulate,export,sign,tflm,train,ray,dev]'
 	@touch $@
 
 # the tests against the built wheel, the built sdist, and at the end the checkout again
