@@ -22,6 +22,7 @@ from edge_mi.markdown import table as _table
 from edge_mi.netspec import SHIPPED_SIZE
 from edge_mi.notice import NOTICE
 
+from .alignment_figures import alignment_said
 from .converter_figures import converter_figures
 from .device_figures import arm_figures, mcu_figures
 from .measured_on import labels_of, sample_of
@@ -144,6 +145,8 @@ def _headline(bundle: Bundle, cv: Json, sizes: Json) -> list[str]:
         "Intervals are bootstraps over patients. "
         f"Made by `make model` and `edge-mi train cv`; everything else is in [docs/figures.md](docs/figures.md).{sample_of(cv['records'])}",
         "",
+        alignment_said(cv),
+        "",
         "Beside what age and sex say without any ECG, folds 1 to 9:",
         "",
         *rival_figures(cv),
@@ -250,6 +253,8 @@ def _card(bundle: Bundle, cv: Json) -> list[str]:
         "",
         f"A network of {info.net.parameters:,} parameters that reads {info.net.window_s:.2f} s of lead I at {info.net.rate_hz} Hz, in int8, "
         "and gives the probability that the ECG shows a pattern of myocardial infarction, old or new.",
+        "",
+        alignment_said(cv),
         "",
         "## What it was trained on",
         "",

@@ -7,6 +7,7 @@ whose teachers serve again. Run by `make trials`.
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -33,7 +34,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=RESULT, metavar="FILE")
     args = parser.parse_args()
     run = RunFolder(args.run, args.data)
-    store, recipe = run.store, Recipe()
+    store, recipe = run.store, replace(Recipe(), align=None)
     tried = run_trials(run, recipe, args.names or list(TRIALS), SEEDS)
     source = store.manifest.source
     document = {

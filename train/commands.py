@@ -127,8 +127,10 @@ def cv(args: argparse.Namespace, data: Path) -> int:
         raise ConfigError(f"--seeds {args.seeds}; at least 1 network is needed")
     if args.against == args.size:
         raise ConfigError(f"--against {args.against} is the size that is cross-validated; name another")
-    if args.scratch and not args.align:
-        raise ConfigError("--scratch compares alignment with going without: add --align")
+    if args.scratch and not _aligned(args):
+        raise ConfigError(
+            "--scratch compares alignment with going without: leave out --no-align and --encoder"
+        )
     _check_noise(args)
     check_place(args.out)
     if args.encoder and args.against is not None:
@@ -217,7 +219,12 @@ def pretrain(args: argparse.Namespace, data: Path) -> int:
 
 def _recipe(args: argparse.Namespace) -> Recipe:
     student = StudentConfig(net=SIZES[getattr(args, "size", SHIPPED_SIZE)])
-    return Recipe(align=AlignConfig() if args.align else None, student=student)
+    return Recipe(align=AlignConfig() if _aligned(args) else None, student=student)
+
+
+def _aligned(args: argparse.Namespace) -> bool:
+    """As asked for; without a word yes, unless an encoder is given, which is aligned already."""
+    return args.align is True or (args.align is None and not getattr(args, "encoder", None))
 
 
 def _device_recipe(args: argparse.Namespace) -> Recipe:
@@ -255,7 +262,7 @@ def _way(args: argparse.Namespace) -> str:
     device = " --device-simulation" if args.device_simulation else ""
     if device and noise_folder(args.noise, data_folder()) is None:
         device += f" --noise {SYNTHETIC}"
-    return f"{_rate(args)}{' --align' if args.align else ''}{device}"
+    return f"{_rate(args)}{'' if args.align is not False else ' --no-align'}{device}"
 
 
 def _rate(args: argparse.Namespace) -> str:

@@ -142,7 +142,7 @@ class Recipe:
     """
 
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
-    align: AlignConfig | None = None
+    align: AlignConfig | None = field(default_factory=AlignConfig)
     student: StudentConfig = field(default_factory=StudentConfig)
     ranges: RangeMethod = DEFAULT
     noise: Path | None = None

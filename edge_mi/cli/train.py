@@ -146,8 +146,8 @@ def _add_pretrain(parser: argparse.ArgumentParser) -> None:
 
 def _add_align(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--align", action=argparse.BooleanOptionalAction, default=False,
-        help="align segments of every lead with the 12-lead teacher before lead I (default: no)",
+        "--align", action=argparse.BooleanOptionalAction, default=None,
+        help="align segments of every lead with the 12-lead teacher before lead I (default: yes, unless --encoder is given)",
     )  # fmt: skip
 
 

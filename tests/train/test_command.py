@@ -40,6 +40,7 @@ from edge_mi.signal_design import SignalDesign
         (["cv", "--out", "x.json", "--noise", "synthetic"], "add --device-simulation"),
         (["cv", "--out", "x.json", "--seeds", "0"], "at least 1 network"),
         (["cv", "--out", "x.json", "--size", "15k", "--against", "15k"], "name another"),
+        (["cv", "--out", "x.json", "--scratch", "--no-align"], "leave out --no-align"),
     ],
 )
 def test_a_wrong_request_is_one_line(
@@ -69,6 +70,7 @@ class Trained(Exception):
          "edge-mi train quick --folds 1-8 --test-fold 9 --seed 0 --size 15k"),
         (["quick", "--rate", "500"], "patchnet-67k", None,
          "edge-mi train quick --folds 1-8 --test-fold 9 --seed 0 --rate 500"),
+        (["quick", "--no-align"], "patchnet-67k", None, "edge-mi train quick --folds 1-8 --test-fold 9 --seed 0 --no-align"),
         (["cv", "--size", "100k", "--against", "67k"], "patchnet-100k", "patchnet-67k",
          "edge-mi train cv --seeds 3 --size 100k --against 67k"),
     ],
@@ -94,6 +96,7 @@ def test_the_size_that_is_asked_for_is_trained(
         (commands.cv if words[0] == "cv" else commands.quick)(args, ptbxl)
     plan, recipe = caught.value.args
     assert (recipe.student.net.name, plan.command) == (net, command)
+    assert (recipe.align is None) == ("--no-align" in words)
     assert getattr(getattr(plan, "against", None), "name", None) == against
 
 

@@ -11,6 +11,7 @@ from .change import UNCHANGED, Change
 
 SCRATCH: Final = "scratch"
 ALIGNED: Final = "aligned"
+LONGER: Final = "30-epochs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +82,11 @@ TRIALS: Final[dict[str, Trial]] = {
     ),
     "no-weight-decay": Trial(words="no weight decay", against=SCRATCH, of=_fit(weight_decay=0.0)),
     "weight-decay": Trial(words="weight decay 0.1, ten times as much", against=SCRATCH, of=_fit(weight_decay=0.1)),
-    "30-epochs": Trial(words="30 epochs instead of 18", against=SCRATCH, of=_fit(epochs=30)),
+    LONGER: Trial(words="30 epochs instead of 18", against=SCRATCH, of=_fit(epochs=30)),
+    "aligned-30-epochs": Trial(
+        words="SelfMIS on segments of every lead, then 30 epochs instead of 18", against=LONGER,
+        of=lambda recipe: _fit(epochs=30)(_align()(recipe)),
+    ),
     "views-5s": Trial(words="views of 5 s instead of 8 s", against=SCRATCH, of=_crop(500)),
     "lead-i-only": Trial(
         words="SelfMIS on segments of lead I alone, as the paper has it", against=SCRATCH, of=_align(leads=("I",))

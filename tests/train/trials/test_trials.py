@@ -166,4 +166,5 @@ def test_the_interval_over_seeds_is_that_of_networks_drawn_anew() -> None:
 def test_every_trial_changes_something_and_names_what_it_is_compared_with(name: str) -> None:
     trial = TRIALS[name]
     assert trial.against == SCRATCH or trial.against in TRIALS
-    assert (trial.of(Recipe()) != Recipe()) != (trial.change != UNCHANGED)
+    scratch = replace(Recipe(), align=None)
+    assert (trial.of(scratch) != scratch) != (trial.change != UNCHANGED)
