@@ -33,6 +33,8 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True, metavar="STORE")
     parser.add_argument("--out", type=Path, default=RESULT, metavar="FILE")
     args = parser.parse_args()
+    if args.names and args.out == RESULT:
+        parser.error("some trials only: name another file with --out")
     run = RunFolder(args.run, args.data)
     store, recipe = run.store, replace(Recipe(), align=None)
     tried = run_trials(run, recipe, args.names or list(TRIALS), SEEDS)
@@ -44,7 +46,9 @@ def main() -> int:
         "network": recipe.student.net.name,
         "seeds": SEEDS,
         "trials": [strict.encode(each) for each in tried],
-        "command": COMMAND,
+        "command": COMMAND
+        if not args.names
+        else f"python -m edge_mi.benchmarks.trials {' '.join(args.names)}",
     }
     write_file(args.out, strict.dumps(document).encode())
     return 0

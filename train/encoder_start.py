@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +21,11 @@ from .encoder_origin import Origin, check_unseen, saw
 from .net1d_file import load_weights
 from .parts import Arrays
 from .patchnet import PatchNet
-from .pretrain_file import given_report, report_path
+from .pretrain_file import Input, check_input, given_report, report_path
 from .pretrain_nets import body_of
 from .splits import Folds
+
+_ENCODER: Final = "encoder"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +48,7 @@ class EncoderStart:
     @property
     def said(self) -> str:
         """The encoder in a few words: its file and hash."""
-        return f"encoder {self.file.name} (sha256 {self.sha256})"
+        return f"{_ENCODER} {self.file.name} (sha256 {self.sha256})"
 
     @property
     def data(self) -> tuple[DataSource, ...]:
@@ -62,6 +66,12 @@ class EncoderStart:
         return (*known, *unknown)
 
 
+def began_with_encoder(data: Iterable[DataSource]) -> str | None:
+    """The encoder that a checkpoint of these data began with, as `EncoderStart.said` said it; None for none."""
+    said = (source.selection.rpartition("; ")[2] for source in data)
+    return next((words for words in said if words.startswith(f"{_ENCODER} ")), None)
+
+
 def load_start(file: Path, net: NetSpec, design: SignalDesign) -> EncoderStart:
     """The encoder in `file`, for a network `net` behind the chain `design`.
 
@@ -76,12 +86,7 @@ def load_start(file: Path, net: NetSpec, design: SignalDesign) -> EncoderStart:
             f"{file} has no {report_path(file).name} beside it, so nobody knows what it saw; give both as train pretrain "
             "wrote them"
         )
-    info = report.encoder
-    expected = (("I",), "mv", design.rate_hz, filter_sha256(design))
-    if (info.leads, info.input, info.rate_hz, info.filter_sha256) != expected:
-        raise ConfigError(
-            f"{file}: an encoder of {', '.join(info.leads)}, input {info.input}, {info.rate_hz} Hz, filter "
-            f"{info.filter_sha256[:12]}; the network sees I, input mv, {design.rate_hz} Hz, filter {expected[3][:12]}"
-        )
+    sees = Input(leads=("I",), form="mv", rate_hz=design.rate_hz, filter_sha256=filter_sha256(design))
+    check_input(file, report.encoder, sees, net.name)
     state = {name: value.numpy().copy() for name, value in body_of(network).items()}
     return EncoderStart(file, report.sha256, state, report.origin)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_mi.metrics import auprc, auroc, brier, expected_calibration_error
+from edge_mi.metrics import auprc, auroc, auroc_of_resamples, brier, expected_calibration_error
 from edge_mi.store import WindowStore
 
 from .as_shipped import AsShipped, sensitivity, specificity
-from .bootstrap import bootstrap
 from .evaluate import ALL, Statistic, Task, at_specificity, estimate, ranked, tasks, with_age
+from .resamples import Estimate, Resamples
 from .splits import Folds, span
 
 LAST_FOLD: Final = 9
@@ -25,7 +25,11 @@ Logits: TypeAlias = NDArray[np.floating]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One figure: `value` is the mean of `each` network, `sd` their standard deviation, None for fewer than two."""
+    """One figure: `value` is the mean of `each` network, `sd` their standard deviation, None for fewer than two.
+
+    interval: over patients, the networks fixed; interval_with_seeds: of a difference, networks drawn too, None where it
+    is not one of several networks.
+    """
 
     subject: str
     name: str
@@ -36,6 +40,20 @@ class Figure:
     interval: tuple[float, float] | None
     n: int
     n_positive: int
+    interval_with_seeds: tuple[float, float] | None = None
+
+
+def paired_auroc(
+    store: WindowStore, task: Task, a: Sequence[Logits], b: Sequence[Logits], *, resamples: int
+) -> Estimate:
+    """AUROC of networks a minus that of networks b, logits (records,) each, seed by seed on the same records."""
+    draws = Resamples(store.patients[task.rows], len(a), resamples=resamples)
+    labels, rows = store.labels[task.rows], np.arange(len(task.rows))
+    first, second = (
+        draws.draw(auroc_of_resamples, labels, np.stack(each).astype(np.float64)[:, task.rows], rows)
+        for each in (a, b)
+    )
+    return draws.estimate(first - second)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +122,11 @@ class Measure:
         ]
 
     def _difference(self, name: str, task: Task, a: Sequence[Logits], b: Sequence[Logits]) -> Figure:
-        labels, patients = self.store.labels[task.rows], self.store.patients[task.rows]
-        pairs = [(x[task.rows], y[task.rows]) for x, y in zip(a, b, strict=True)]
-
-        def each(chosen: NDArray[np.int64]) -> list[float]:
-            y = labels[chosen]
-            return [auroc(y, first[chosen]) - auroc(y, second[chosen]) for first, second in pairs]
-
-        result = bootstrap(lambda chosen: float(np.mean(each(chosen))), patients, resamples=self.resamples)
-        values = each(np.arange(len(task.rows)))
-        return self._document(name, "auroc_difference", task, values, result.interval)
+        found = paired_auroc(self.store, task, a, b, resamples=self.resamples)
+        return replace(
+            self._document(name, "auroc_difference", task, list(found.each), found.interval),
+            interval_with_seeds=found.with_seeds,
+        )
 
     def _figure(
         self, subject: str, name: str, task: Task, scores: Sequence[Logits], statistic: Statistic

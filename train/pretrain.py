@@ -150,9 +150,11 @@ def _student(run: PretrainRun, lead: str, teacher: Encoder, taught_by: EncoderRe
     file = plan.out / f"student-{lead}.safetensors"
     # the teacher's settings are in its hash
     alone = replace(config, leads=(lead,), teacher_net="", teacher_fit=config.fit)
+    # what was seen before is part of the report, so weights alone do not make a finished one valid
     key = run.key(
-        "student", config=alone, teacher=teacher_sha256, began_from=began_from, precision=plan.precision
-    )
+        "student", config=alone, teacher=teacher_sha256, began_from=began_from, precision=plan.precision,
+        compiled=plan.compile, origin=origin,
+    )  # fmt: skip
     finished = run.finished(file, key)
     if finished is not None:
         return finished

@@ -44,12 +44,36 @@ class EncoderInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """What enters a network: leads, `mv` or `zscore`, and the signal chain before it."""
+
+    leads: tuple[str, ...]
+    form: str
+    rate_hz: int
+    filter_sha256: str
+
+    def __str__(self) -> str:
+        """In a few words, for messages."""
+        return (
+            f"{', '.join(self.leads)}, input {self.form}, {self.rate_hz} Hz, filter {self.filter_sha256[:12]}"
+        )
+
+
+def check_input(file: Path, info: EncoderInfo, sees: Input, network: str) -> None:
+    """Raises ConfigError where something else enters the encoder in `file` than what `network` sees."""
+    found = Input(leads=info.leads, form=info.input, rate_hz=info.rate_hz, filter_sha256=info.filter_sha256)
+    if found != sees:
+        raise ConfigError(f"{file}: an encoder of {found}; {network} sees {sees}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderReport:
     """Where an encoder comes from.
 
     how: `supervised`, `masked_leads`, `aligned` or `given`. sha256: of the file. weights_sha256: of the tensors
     alone, by which other reports name this encoder; teacher and began_from (the weights that training began
-    with) are such hashes, None for none. data, folds, store: what this training read; of a given encoder nothing.
+    with) are such hashes, None for none. data, folds: what this training read, nothing for an encoder that was
+    given; store: the digest of the store that it was used on.
     origin: everything that entered it, teachers and beginnings too. key: of everything that decides the weights.
     curve: the loss of every step, over the whole batch.
     """

@@ -12,6 +12,7 @@ from edge_mi.store import WindowStore
 
 from .config import QatConfig, Recipe
 from .crossfit import inner_splits, merge_folds, soft_labels, train_students
+from .encoder_start import began_with_encoder
 from .finetune import folded_weights
 from .finish import QuickRun, Trained, finish
 from .parts import WORKERS, RunFolder
@@ -32,12 +33,17 @@ def train_qat(
 
     Calibration map and thresholds are fitted as `train_quick` does it: on out-of-fold logits of students that
     went on in int8 as well. In the run folder of the checkpoint its teachers and students are found again.
-    Raises ConfigError where the checkpoint has seen the test fold, and what `train_quick` raises.
+    Raises ConfigError where the checkpoint has seen the test fold or began with an encoder, and what `train_quick` raises.
     """
     run = RunFolder(run_path, store_path, workers=workers)
     store, info = run.store, checkpoint.info
     quick.check_store(store, info.signal)
     check_unseen(checkpoint, store, quick.test_fold)
+    if (encoder := began_with_encoder(info.provenance.data)) is not None:
+        raise ConfigError(
+            f"the checkpoint began with {encoder}, and the networks that its calibration comes from would not: train it "
+            "without --encoder, or quantise it after training (edge-mi export)"
+        )
     student = replace(recipe.student, net=info.net)
     recipe = replace(recipe, student=student)
     inner = inner_splits(quick.folds)

@@ -32,7 +32,8 @@ def train_quick(
     encoder: what every network begins with; None for fresh weights.
 
     The test fold is only measured. Probabilities and thresholds come from students cross-fitted inside the
-    training folds; neither they nor their teachers saw the labels of the records that they predict.
+    training folds; neither they nor their teachers saw the labels of the records that they predict, unless the
+    encoder that they begin with had, which the checkpoint then says.
     Raises StoreError where the store is of another design or has no record in a fold, ConfigError where the encoder
     saw the test fold.
     """

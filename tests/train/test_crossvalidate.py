@@ -14,6 +14,8 @@ from edge_mi.train.config import Recipe
 from edge_mi.train.crossfit import merge_folds
 from edge_mi.train.crossvalidate import CrossValidation, Plan, cross_validate
 from edge_mi.train.device.config import DeviceConfig
+from edge_mi.train.evaluate import Task
+from edge_mi.train.fold_figures import paired_auroc
 from edge_mi.train.splits import CROSS_VALIDATION_GROUPS
 
 from edge_mi import strict
@@ -157,3 +159,19 @@ def test_predictions_of_groups_become_one_and_a_fold_is_predicted_once(toy_store
         merge_folds(store, [((1, 2), ones), ((2, 3), twos)])
     with pytest.raises(ValueError, match="was not predicted"):
         merge_folds(store, [((1, 2), ones), ((3,), merged)])
+
+
+def test_a_difference_is_paired_and_its_second_interval_draws_networks_too(toy_store: Path) -> None:
+    store = WindowStore.open(toy_store)
+    rng = np.random.default_rng(0)
+    everyone = Task("all", np.arange(len(store)))
+    good, bad = (store.labels + rng.normal(scale=scale, size=len(store)) for scale in (1.0, 3.0))
+    same = paired_auroc(store, everyone, [good, good], [bad, bad], resamples=200)
+    assert same.value == pytest.approx(auroc(store.labels, good) - auroc(store.labels, bad))
+    assert same.interval == same.with_seeds
+    equal = paired_auroc(store, everyone, [good, bad], [good, bad], resamples=200)
+    assert (equal.value, equal.interval, equal.with_seeds) == (0, (0, 0), (0, 0))
+    unequal = paired_auroc(store, everyone, [good, bad], [good, good], resamples=200)
+    assert unequal.interval is not None
+    assert unequal.with_seeds is not None
+    assert np.ptp(unequal.with_seeds) > np.ptp(unequal.interval)

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from edge_mi.train.config import FitConfig, Recipe
+from edge_mi.train.config import FitConfig, QatConfig, Recipe
 from edge_mi.train.crossfit import train_students
 from edge_mi.train.crossvalidate import Plan, cross_validate
 from edge_mi.train.distributed import ALONE
-from edge_mi.train.encoder_origin import Origin, Seen, check_unseen, origin_of
+from edge_mi.train.encoder_origin import Origin, check_unseen, origin_of
 from edge_mi.train.encoder_start import EncoderStart, load_start
 from edge_mi.train.finish import QuickRun
 from edge_mi.train.parts import Arrays, RunFolder
@@ -21,6 +21,7 @@ from edge_mi.train.pretrain import pretrain
 from edge_mi.train.pretrain_config import PretrainConfig, PretrainPlan
 from edge_mi.train.pretrain_file import EncoderReport
 from edge_mi.train.pretrain_nets import make_encoder
+from edge_mi.train.quantised import train_qat
 from edge_mi.train.quick import train_quick
 from label_store import infarct_store
 
@@ -153,6 +154,17 @@ def test_quick_says_what_the_encoder_saw(
     assert Checkpoint.load(info_of_file).info.provenance == info.provenance
 
 
+def test_a_network_that_began_with_an_encoder_is_not_trained_further_in_int8(
+    toy_store: Path, tmp_path: Path, start: EncoderStart, recipe: Recipe, design: SignalDesign
+) -> None:
+    quick = QuickRun(folds=(1, 2, 3, 4, 5, 6), test_fold=9, seed=0, command="", resamples=20)
+    checkpoint = train_quick(toy_store, tmp_path / "run", quick, recipe, design, encoder=start, workers=1)
+    with pytest.raises(
+        ConfigError, match=r"began with encoder student-I.safetensors \(sha256 .*without --encoder"
+    ):
+        train_qat(checkpoint, toy_store, tmp_path / "run", quick, recipe, QatConfig(), workers=1)
+
+
 def test_a_fold_that_the_encoder_saw_is_not_judged_on(
     toy_store: Path, tmp_path: Path, start: EncoderStart, recipe: Recipe, design: SignalDesign
 ) -> None:
@@ -208,7 +220,6 @@ def test_what_is_not_known_is_said(store: WindowStore) -> None:
     assert doubt.startswith(
         "nothing is known of the data behind 12.pth, so whether they hold patients of toy"
     )
-    assert all(isinstance(seen, Seen) for seen in origin_of(store, store.rows_of((1,))).seen)
 
 
 def test_an_encoder_that_does_not_fit_is_refused(

@@ -76,9 +76,8 @@ class Bench:
         """
         points = [(name, fraction) for name in names for fraction in fractions]
         aligned = any(METHODS[name].listens for name in names)
-        if not self.config.encoder.teacher:
-            teachers = [self._aim_parts(seeds, f) for f in fractions if aligned and f < 1]
-            self._results([part for each in teachers for part in each], "curve: 12-lead teachers")
+        teachers = [self._aim_parts(seeds, f) for f in fractions if aligned and f < 1]
+        self._results([part for each in teachers for part in each], "curve: 12-lead teachers")
         trained = [point for point in points if METHODS[point[0]].pretraining is not None]
         first = [part for name, f in trained for part in self._first_stage(name, seeds, f)]
         self._results(first, "curve: pre-training")
@@ -117,7 +116,9 @@ class Bench:
             features=self._by_seed(self._features(name)) if shown else (),
             pretraining_steps=pretraining_steps,
             finetuning_steps=finetuning_steps,
-            labels_before_probe=method.labels_before_probe,
+            labels_before_probe=method.labels_before_probe(
+                student=bool(config.encoder.student), teacher=bool(config.encoder.teacher)
+            ),
         )
 
     def _first_stage(self, name: str, seeds: Sequence[int], fraction: float = 1.0) -> list[Part]:

@@ -12,7 +12,7 @@ from scipy.optimize import isotonic_regression
 from edge_mi.errors import ConfigError
 
 from ..calibrate import fit_logistic, fit_platt, probabilities, sigmoid
-from .resamples import Floats
+from ..resamples import Floats
 
 Map: TypeAlias = Callable[[Floats], Floats]
 Fit: TypeAlias = Callable[[Floats, NDArray[np.int64]], Map]

@@ -156,7 +156,12 @@ class ProtocolConfig:
                 raise ValueError(
                     f"encoder.{name}: {len(files)} files; one for all groups, or {len(self.groups)}"
                 )
-        for name in self.methods:
+        if self.curve.methods and (self.encoder.student or self.encoder.teacher):
+            raise ValueError(
+                "curve.methods beside an encoder that is given, which has learned from all its records: leave one of "
+                "them out"
+            )
+        for name in dict.fromkeys((*self.methods, *self.curve.methods)):
             method = METHODS[name]
             if self.encoder.student and method.lead_masking:
                 raise ValueError(

@@ -13,10 +13,10 @@ import numpy as np
 
 from edge_mi.metrics import RESAMPLES, auroc_of_resamples
 
+from ..resamples import Drawn, Ends, Resamples
 from .bench import Bench
 from .entrants import SCRATCH, SCRATCH_LONG
 from .outputs import Subset
-from .resamples import Drawn, Ends, Resamples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

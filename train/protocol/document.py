@@ -12,10 +12,10 @@ from edge_mi.files import new_folder
 from edge_mi.metrics import RESAMPLES
 from edge_mi.store import WindowStore
 
+from ..resamples import Floats
 from .curve import CurvePoint
 from .plots import PLOTS, plots, require_plots
 from .report import Report, make_report
-from .resamples import Floats
 from .result import ProtocolResult
 from .table import table_text
 

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from .resamples import Floats
+from ..resamples import Floats
 from .result import OUTPUTS, REGIMES, ProtocolResult
 
 TEACHER: Final = "teacher"

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from edge_mi.store import WindowStore
 
+from ..resamples import Drawn, Ends, Floats, Resamples, Weighted, weighted_mean
 from .entrants import PAIRS, SELFMIS
-from .resamples import Drawn, Ends, Floats, Resamples, Weighted, weighted_mean
 from .result import ProtocolResult
 from .st_level import measure_st
 

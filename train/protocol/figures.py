@@ -13,10 +13,10 @@ from edge_mi.metrics import auprc_of_resamples, auroc_of_resamples, sensitivity_
 from edge_mi.store import WindowStore
 
 from ..evaluate import ALL, SPECIFICITY
+from ..resamples import Drawn, Ends, Floats, Resamples, Weighted, mean_of
 from ..splits import Folds
 from .comparisons import Comparison, comparisons, type_task
 from .entrants import AGE_SEX, PAIRS, SCRATCH, SCRATCH_LONG, SELFMIS, Entrant
-from .resamples import Drawn, Ends, Floats, Resamples, Weighted, mean_of
 from .result import TYPES
 
 AUROC: Final = "auroc"

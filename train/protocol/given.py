@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from numpy.typing import NDArray
 
-from edge_mi.errors import ConfigError
 from edge_mi.records.leads import TWELVE_LEADS
 from edge_mi.store import WindowStore
 
@@ -18,7 +17,7 @@ from ..augment import SignalTable
 from ..encoder_origin import check_unseen
 from ..net1d_file import load_weights
 from ..parts import Arrays, Part
-from ..pretrain_file import given_origin, given_report
+from ..pretrain_file import Input, check_input, given_origin, given_report
 from ..splits import Folds
 from .encoders import ENCODERS, ZSCORE, features_of, load_state, make_encoder
 from .teachers import without_lead_i
@@ -47,15 +46,13 @@ class GivenEncoder:
         """Raises ConfigError where it saw `held_out` or its report names another input; what cannot be checked."""
         report = given_report(self.file)
         if report is not None:
-            info = report.encoder
-            form = "zscore" if self.network.endswith(ZSCORE) else "mv"
-            expected = (self.leads, form, store.manifest.rate_hz, store.manifest.filter_sha256)
-            if (info.leads, info.input, info.rate_hz, info.filter_sha256) != expected:
-                raise ConfigError(
-                    f"{self.file}: an encoder of {', '.join(info.leads)}, input {info.input}, {info.rate_hz} Hz, filter "
-                    f"{info.filter_sha256[:12]}; {self.network} is to see {', '.join(self.leads)}, input {form}, "
-                    f"{expected[2]} Hz, filter {expected[3][:12]}"
-                )
+            sees = Input(
+                leads=self.leads,
+                form="zscore" if self.network.endswith(ZSCORE) else "mv",
+                rate_hz=store.manifest.rate_hz,
+                filter_sha256=store.manifest.filter_sha256,
+            )
+            check_input(self.file, report.encoder, sees, self.network)
         return check_unseen(self.file, given_origin(self.file), store, held_out)
 
     @property

@@ -57,14 +57,23 @@ class Method:
         """Whether its pre-training is told the teacher's embedding."""
         return listens(self.pretraining)
 
-    @property
-    def labels_before_probe(self) -> str:
-        """Which training labels its encoder had met before a probe was given any; `-` where nothing is probed."""
+    def labels_before_probe(self, *, student: bool = False, teacher: bool = False) -> str:
+        """Which training labels its encoder had met before a probe was given any; `-` where nothing is probed.
+
+        student, teacher: whether the encoder that it begins with, and the teacher, were given; what those had met is
+        in their reports, if anywhere.
+        """
         if not self.probed:
             return "-"
         itself = self.pretraining in LABELLED
-        ways = ["itself"] * itself + ["by teacher"] * (self.listens or self.kind == "generative")
-        return f"all, {' and '.join(ways)}" if ways else "none"
+        taught = self.listens or self.kind == "generative"
+        ways = ["itself"] * itself + ["by teacher"] * (taught and not teacher)
+        met = [f"all, {' and '.join(ways)}"] if ways else []
+        if student and self.kind != "age-sex":
+            met.append("those of the encoder that it began with")
+        if taught and teacher:
+            met.append("those of the teacher that was given")
+        return "; ".join(met) or "none"
 
     @property
     def scales(self) -> bool:

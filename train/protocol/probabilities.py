@@ -14,9 +14,9 @@ from edge_mi.metrics import expected_calibration_error
 from edge_mi.store import WindowStore
 
 from ..calibrate import operating_points
+from ..resamples import Ends, Floats, Resamples, ends, weighted_mean
 from .calibration_maps import FITTED, MAPS, Fit, platt
 from .entrants import Entrant
-from .resamples import Ends, Floats, Resamples, ends, weighted_mean
 
 BINS: Final = 10
 SMALLEST: Final = 1e-12  # of a probability under a logarithm

@@ -15,6 +15,7 @@ from edge_mi.store import WindowStore
 
 from ..evaluate import ALL
 from ..provenance import commit, versions
+from ..resamples import Floats, Resamples
 from .comparisons import FEWEST_POSITIVES, TYPE_RULE
 from .curve import CurvePoint
 from .entrants import TWELVE_LEADS, entrants
@@ -22,7 +23,6 @@ from .evidence import RIDGE, EvidenceFigure, gather_evidence
 from .figures import Figure, Judge, pairs
 from .methods import CAVEATS
 from .probabilities import CHOICE_RULE, Probabilities, judge_probabilities
-from .resamples import Floats, Resamples
 from .result import ProtocolResult
 from .roc import RocCurve, roc_curve
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from edge_mi.metrics import weighted_counts
 
+from ..resamples import BLOCK, PERCENTILES, Floats, Resamples
 from .comparisons import Comparison
 from .entrants import Entrant
-from .resamples import BLOCK, PERCENTILES, Floats, Resamples
 
 GRID: Final = np.linspace(0.0, 1.0, 51)
 

@@ -17,7 +17,7 @@ from edge_mi.heartbeats import r_peaks
 from edge_mi.signal_design import MV_BITS
 from edge_mi.store import WindowStore
 
-from .resamples import Floats
+from ..resamples import Floats
 
 AFTER_J_S: Final = 0.060
 PQ_BEFORE_S: Final = (0.030, 0.010)  # before the onset of the QRS

@@ -10,12 +10,12 @@ from edge_mi.markdown import table
 from edge_mi.notice import NOTICE
 
 from ..evaluate import ALL
+from ..resamples import Ends
 from .comparisons import type_task
 from .entrants import SCRATCH
 from .evidence import RETRIEVAL, RETRIEVAL_WITHOUT_I, RETRIEVALS, EvidenceFigure
 from .figures import AUROC, MEANS, PLAIN_MEAN, WEIGHTED_MEAN, WITHIN_GROUPS, Figure
 from .report import MethodLine, Report
-from .resamples import Ends
 from .result import TYPES
 
 NONE: Final = "-"

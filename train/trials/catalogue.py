@@ -93,11 +93,11 @@ TRIALS: Final[dict[str, Trial]] = {
     ),
     "labels": Trial(
         words="labels instead of SelfMIS, on the same segments of every lead", against=ALIGNED,
-        of=_align(weight=0.0, task=_LABELS, fit=replace(AlignConfig().fit, batch=64)),
+        of=_align(weight=0.0, task=_LABELS),
     ),
     "labels-beside": Trial(
         words="labels beside SelfMIS, on the same segments of every lead", against=ALIGNED,
-        of=_align(weight=0.5, task=_LABELS, fit=replace(AlignConfig().fit, batch=64)),
+        of=_align(task=_LABELS),
     ),
     "segments-4s": Trial(words="segments of 4 s instead of 8 s aligned", against=ALIGNED, of=_align_crop(400)),
     "segments-10s": Trial(words="whole records of 10 s aligned", against=ALIGNED, of=_align_crop(1000)),

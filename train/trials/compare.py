@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +11,12 @@ from numpy.typing import NDArray
 from edge_mi.metrics import auroc
 from edge_mi.store import WindowStore
 
-from ..bootstrap import RESAMPLES, bootstrap
+from ..bootstrap import RESAMPLES
 from ..config import Recipe
 from ..crossfit import Split, inner_splits, merge_folds, soft_labels, train_students
 from ..evaluate import Task, tasks
 from ..finetune import StudentRequest
-from ..fold_figures import COMPARED_IN_PAIRS
+from ..fold_figures import COMPARED_IN_PAIRS, paired_auroc
 from ..parts import RunFolder
 from ..splits import CROSS_VALIDATION_GROUPS, Folds, split_by_folds, without
 from .catalogue import SCRATCH, TRIALS, Trial
@@ -25,12 +24,11 @@ from .change import UNCHANGED
 from .part import TrialRequest, trial_part
 
 Logits = NDArray[np.float32]
-SEED_OF_SEEDS: Final = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """Mean AUROC minus that of the other; intervals over patients, and over patients and seeds of both."""
+    """Mean AUROC minus that of the other; intervals over patients, and over patients and seeds (`resamples.py`)."""
 
     value: float
     patients: tuple[float, float] | None
@@ -138,42 +136,14 @@ def _outcome(
     store: WindowStore, task: Task, own: list[Logits], other: list[Logits] | None, resamples: int
 ) -> Outcome:
     labels = store.labels[task.rows]
-    scores = [each[task.rows].astype(np.float64) for each in own]
+    minus = None
+    if other is not None:
+        found = paired_auroc(store, task, own, other, resamples=resamples)
+        minus = Difference(value=found.value, patients=found.interval, patients_and_seeds=found.with_seeds)
     return Outcome(
         task=task.name,
         n=len(task.rows),
         n_positive=int(labels.sum()),
-        each=tuple(auroc(labels, score) for score in scores),
-        minus=None
-        if other is None
-        else difference(
-            labels, store.patients[task.rows], scores,
-            [each[task.rows].astype(np.float64) for each in other], resamples,
-        ),
-    )  # fmt: skip
-
-
-def difference(
-    labels: NDArray[np.int64],
-    patients: NDArray[np.str_],
-    a: Sequence[NDArray[np.float64]],
-    b: Sequence[NDArray[np.float64]],
-    resamples: int,
-) -> Difference:
-    """Mean AUROC of networks a minus that of networks b, all with scores (n,) of the same records.
-
-    The second interval also draws the networks of both with replacement: how a new seed would come out.
-    """
-    rng = np.random.default_rng(SEED_OF_SEEDS)
-
-    def both(chosen: NDArray[np.int64], draw: bool) -> float:
-        y = labels[chosen]
-        means = []
-        for networks in (a, b):
-            each = np.array([auroc(y, score[chosen]) for score in networks])
-            means.append(float(each[rng.integers(0, len(each), len(each))].mean() if draw else each.mean()))
-        return means[0] - means[1]
-
-    fixed = bootstrap(lambda chosen: both(chosen, False), patients, resamples=resamples)
-    drawn = bootstrap(lambda chosen: both(chosen, True), patients, resamples=resamples)
-    return Difference(value=fixed.value, patients=fixed.interval, patients_and_seeds=drawn.interval)
+        each=tuple(auroc(labels, each[task.rows].astype(np.float64)) for each in own),
+        minus=minus,
+    )

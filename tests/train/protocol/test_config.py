@@ -59,6 +59,14 @@ def test_encoders_are_given_for_all_groups_or_for_each() -> None:
         ('[encoder]\nstudent = "a"', "method 'lead-masking' has twelve leads"),
         ('[encoder]\nteacher = "a"', "-response' needs a teacher that is trained"),
         ('network = "net1d-zscore"', "method 'unaligned' writes signals"),
+        (
+            'network = "net1d-zscore"\nmethods = ["scratch"]\n[curve]\nmethods = ["unaligned"]',
+            "method 'unaligned' writes signals",
+        ),
+        (
+            'methods = ["scratch"]\n[encoder]\nstudent = "a"\n[curve]\nmethods = ["scratch"]',
+            "curve.methods beside an encoder that is given",
+        ),
         ("ridge = 0", "ridge is positive"),
         ("ridge = ", "not TOML"),
     ],

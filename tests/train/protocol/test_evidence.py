@@ -17,9 +17,9 @@ from edge_mi.train.protocol.evidence import (
     r_squared,
     ridge,
 )
-from edge_mi.train.protocol.resamples import Resamples
 from edge_mi.train.protocol.result import ProtocolResult
 from edge_mi.train.protocol.teachers import without_lead_i
+from edge_mi.train.resamples import Resamples
 from edge_mi.train.splits import CROSS_VALIDATION_GROUPS
 from label_store import infarct_store
 from made_up_protocol import made_up_result

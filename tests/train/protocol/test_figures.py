@@ -9,8 +9,8 @@ import pytest
 from edge_mi.train.protocol.comparisons import comparisons
 from edge_mi.train.protocol.entrants import Entrant, entrants
 from edge_mi.train.protocol.figures import Figure, Judge, pairs
-from edge_mi.train.protocol.resamples import Resamples
 from edge_mi.train.protocol.result import OUTPUTS
+from edge_mi.train.resamples import Resamples
 from label_store import infarct_store
 from made_up_protocol import made_up_result
 

@@ -15,6 +15,7 @@ from edge_mi.train.pretrain_config import PretrainConfig, PretrainPlan
 from edge_mi.train.pretrain_nets import make_encoder
 from edge_mi.train.protocol.config import EncoderSection, FinetuneSection, PretrainSection, ProtocolConfig
 from edge_mi.train.protocol.given import check_given, said_of
+from edge_mi.train.protocol.methods import METHODS
 from edge_mi.train.protocol.run import Reproduction, reproduce
 
 from edge_mi.errors import CheckpointError, ConfigError
@@ -104,7 +105,7 @@ def test_an_encoder_of_another_network_or_input_is_refused(
     store: WindowStore, config: ProtocolConfig
 ) -> None:
     zscore = replace(config, network="net1d-small-zscore")
-    with pytest.raises(ConfigError, match=r"input mv, 100 Hz.*is to see I, input zscore"):
+    with pytest.raises(ConfigError, match=r"input mv, 100 Hz.*sees I, input zscore"):
         check_given(store, zscore)
     other = replace(config, network="patchnet-15k")
     with pytest.raises(CheckpointError, match=r"tensor stack\.0\.weight is missing"):
@@ -124,3 +125,10 @@ def test_a_checkpoint_without_a_report_is_used_and_said(store: WindowStore, tmp_
 @pytest.fixture
 def store(toy_store: Path) -> WindowStore:
     return WindowStore.open(toy_store)
+
+
+def test_what_a_given_encoder_had_met_is_not_claimed_to_be_known() -> None:
+    scratch, selfmis = METHODS["scratch"], METHODS["selfmis"]
+    assert scratch.labels_before_probe(student=True) == "those of the encoder that it began with"
+    assert selfmis.labels_before_probe(teacher=True) == "those of the teacher that was given"
+    assert METHODS["age-sex"].labels_before_probe(student=True) == "none"

@@ -15,8 +15,8 @@ from edge_mi.train.protocol.probabilities import (
     judge_probabilities,
     out_of_fold,
 )
-from edge_mi.train.protocol.resamples import Resamples
 from edge_mi.train.protocol.result import OUTPUTS
+from edge_mi.train.resamples import Resamples
 from edge_mi.train.splits import CROSS_VALIDATION_GROUPS
 from label_store import infarct_store
 

@@ -22,9 +22,9 @@ from edge_mi.train.protocol.document import read_report
 from edge_mi.train.protocol.entrants import entrants
 from edge_mi.train.protocol.figures import Judge
 from edge_mi.train.protocol.methods import METHODS
-from edge_mi.train.protocol.resamples import Resamples
 from edge_mi.train.protocol.result import OUTPUTS, REGIMES, MethodResult, ProtocolResult
 from edge_mi.train.protocol.run import Reproduction, reproduce
+from edge_mi.train.resamples import Resamples
 
 from edge_mi.cli.main import main
 from edge_mi.errors import ConfigError, StoreError

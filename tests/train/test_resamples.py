@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from edge_mi.train.bootstrap import bootstrap
-from edge_mi.train.protocol.resamples import Drawn, Resamples, ends, mean_of, weighted_mean
+from edge_mi.train.resamples import Drawn, Resamples, ends, mean_of, weighted_mean
 
 from edge_mi.errors import ConfigError
 from edge_mi.metrics import auroc, auroc_of_resamples
