@@ -8,7 +8,7 @@ PIP := -m pip --disable-pip-version-check -q
 
 RESULTS := benchmarks/results
 
-.PHONY: demo python-fits test package compat arm mcu model trials sizes quantisation noise converters figures bench-stream training-speed install-size clean
+.PHONY: demo python-fits test package compat arm mcu model trials reproduction sizes quantisation noise converters figures bench-stream training-speed install-size clean
 
 demo: $(DEMO)/.done
 	@$(DEMO)/bin/python -m edge_mi.benchmarks.demo
@@ -48,11 +48,12 @@ package: $(TEST)/.done
 	  PYTHONSAFEPATH=1 $(TEST)/bin/pytest -q || code=1; done; \
 	$(TEST)/bin/python $(PIP) install --no-deps --no-build-isolation -e . && exit $$code
 
-# the model that ships, from PTB-XL in $$EDGE_MI_DATA (default ../shared/data): about 12 minutes on two cores
+# the model that ships, from PTB-XL in $$EDGE_MI_DATA (default ../shared/data): about an hour on two cores
 model: $(TEST)/.done
 	$(TEST)/bin/edge-mi train quick --run runs/quick
 	$(TEST)/bin/edge-mi train cv --scratch --seeds 6 --run runs/cv --out runs/cv.json
-	$(TEST)/bin/python -m edge_mi.benchmarks.ship runs/quick/model.safetensors --cross-validation runs/cv.json
+	$(TEST)/bin/python -m edge_mi.benchmarks.ship runs/quick/model.safetensors --store runs/quick/store-* \
+	  --cross-validation runs/cv.json
 	$(TEST)/bin/python -m edge_mi.benchmarks.documents
 
 # what else was tried, after `make model`, whose teachers it takes up: about an hour
@@ -60,13 +61,21 @@ trials: $(TEST)/.done
 	$(TEST)/bin/python -m edge_mi.benchmarks.trials --run runs/cv --data runs/cv/store-*
 	$(TEST)/bin/python -m edge_mi.benchmarks.documents
 
-# PatchNet in its sizes, after `make model`, whose teachers and store it takes up: about 12 minutes on two cores
+# SelfMIS and its rivals: about two hours; goes on after a kill
+reproduction: $(TEST)/.done
+	rm -rf runs/report
+	$(TEST)/bin/edge-mi train reproduce examples/reproduce.toml --run runs/reproduce --out runs/report
+	@mkdir -p docs/reproduction
+	cp runs/report/results.json runs/report/table.md runs/report/*.svg docs/reproduction/
+	$(TEST)/bin/python -m edge_mi.benchmarks.documents
+
+# PatchNet in its sizes, without alignment, after `make model`, whose teachers and store it takes up
 sizes: $(TEST)/.done
 	@mkdir -p runs/sizes
 	@set -e; for size in 15k 50k 67k 100k; do \
-	  $(TEST)/bin/edge-mi train quick --size $$size --run runs/quick --out runs/sizes/$$size.safetensors; \
+	  $(TEST)/bin/edge-mi train quick --no-align --size $$size --run runs/quick --out runs/sizes/$$size.safetensors; \
 	  against="--against 67k"; test $$size != 67k || against=; \
-	  $(TEST)/bin/edge-mi train cv --size $$size $$against --run runs/cv --out runs/sizes/$$size-cv.json; done
+	  $(TEST)/bin/edge-mi train cv --no-align --size $$size $$against --run runs/cv --out runs/sizes/$$size-cv.json; done
 	$(TEST)/bin/python -m edge_mi.benchmarks.sizes runs/sizes runs/quick/store-*
 	$(TEST)/bin/python -m edge_mi.benchmarks.documents
 

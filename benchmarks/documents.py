@@ -19,7 +19,6 @@ from edge_mi.figure_names import figure_name, question
 from edge_mi.files import write_file
 from edge_mi.markdown import interval as _interval
 from edge_mi.markdown import table as _table
-from edge_mi.netspec import SHIPPED_SIZE
 from edge_mi.notice import NOTICE
 
 from .alignment_figures import alignment_said
@@ -80,7 +79,7 @@ def render_documents(root: Path) -> dict[Path, str]:
     readme = (root / "README.md").read_text(encoding="utf-8")
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
-    block = "\n".join([BEGIN, "", *_headline(bundle, cv, results["sizes"]), "", END])
+    block = "\n".join([BEGIN, "", *_headline(bundle, cv), "", END])
     return {
         Path("README.md"): before + block + after,
         Path("docs/figures.md"): "\n".join(
@@ -103,9 +102,9 @@ def render_documents(root: Path) -> dict[Path, str]:
     }
 
 
-def _headline(bundle: Bundle, cv: Json, sizes: Json) -> list[str]:
-    lost = next(row["int8_minus_float"] for row in sizes["sizes"] if row["size"] == SHIPPED_SIZE)
+def _headline(bundle: Bundle, cv: Json) -> list[str]:
     metrics = bundle.info.metrics
+    lost = _metric(metrics, "auroc_int8_minus_float", "mi_vs_all", "int8")
     int8 = _metric(metrics, "auroc", "mi_vs_all", "int8")
     float_ = _metric(metrics, "auroc", "mi_vs_all", "float")
     rows = [
@@ -141,7 +140,7 @@ def _headline(bundle: Bundle, cv: Json, sizes: Json) -> list[str]:
     return [
         *_table(["PTB-XL, lead I", "question", "AUROC", "95 %", "MI / n"], rows),
         "",
-        f"Weights, thresholds and calibration saw nothing of fold 9; the architecture and the recipe were chosen by cross-validation over folds 1 to 9. int8 minus float, in pairs: {lost['value']:+.4f} ({_interval(lost['interval'], signed=True)}), n = {lost['n']}. "
+        f"Weights, thresholds and calibration saw nothing of fold 9; the architecture and the recipe were chosen by cross-validation over folds 1 to 9. int8 minus float, in pairs: {lost.value:+.4f} ({_interval(lost.interval, signed=True)}), n = {lost.n}. "
         "Intervals are bootstraps over patients. "
         f"Made by `make model` and `edge-mi train cv`; everything else is in [docs/figures.md](docs/figures.md).{sample_of(cv['records'])}",
         "",

@@ -11,11 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from edge_mi.export.bundle_writer import export_bundle, write_unchecked
+from edge_mi.export.measured_export import measure_fold
 from edge_mi.export.quantise import quantise
 
 from edge_mi.checkpoint import Checkpoint
 from edge_mi.data_folder import data_folder
 from edge_mi.files import write_file
+from edge_mi.store import WindowStore
 
 from .accuracy import stream_fold, stream_metrics
 
@@ -33,13 +35,18 @@ def main() -> int:
     parser.add_argument(
         "--cross-validation", type=Path, help="result of edge-mi train cv, to keep in the results"
     )
+    parser.add_argument("--store", type=Path, required=True, help="window store that it was trained on")
     args = parser.parse_args()
-    data = data_folder("ptbxl")
+    data, store = data_folder("ptbxl"), WindowStore.open(args.store)
     trained = Checkpoint.load(args.checkpoint)
     with tempfile.TemporaryDirectory() as folder:
         draft, _, _ = write_unchecked(trained, quantise(trained), Path(folder))
         int8 = stream_metrics(draft, stream_fold(draft, data, TEST_FOLD), COMMAND)
-    shipped = Checkpoint(replace(trained.info, metrics=(*trained.info.metrics, *int8)), trained.weights)
+        lost = [
+            m for m in measure_fold(draft, store, TEST_FOLD, COMMAND) if m.name == "auroc_int8_minus_float"
+        ]
+    metrics = (*trained.info.metrics, *int8, *lost)
+    shipped = Checkpoint(replace(trained.info, metrics=metrics), trained.weights)
     shipped.save(SHIPPED / "patchnet-67k.safetensors")
     export_bundle(shipped, SHIPPED / "bundle", force=True)
     if args.cross_validation is not None:

@@ -18,7 +18,7 @@ def size_figures(document: Json) -> list[str]:
     apart = sum(low > 0 or high < 0 for low, high in intervals)
     return [
         "", "## Sizes of the network", "",
-        "The same kernels, strides, window and hop, with other widths. AUROC of MI against all others, float, cross-validated as above with "
+        "The same kernels, strides, window and hop, with other widths, trained without alignment. AUROC of MI against all others, float, cross-validated as above with "
         f"{auroc['networks']} networks (n = {auroc['n']}, {auroc['n_positive']} with MI), and its difference to the size that ships, in pairs; int8 minus float on {lost['source']} "
         f"(n = {lost['n']}, {lost['n_positive']} with MI). Arenas: {document['arena_source']}. Made by `{document['command']}`.", "",
         *table(

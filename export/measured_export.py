@@ -118,6 +118,14 @@ def export_measured(
     )
 
 
+def measure_fold(bundle: Bundle, store: WindowStore, fold: int, command: str) -> tuple[Metric, ...]:
+    """AUROC on a fold of `store` in float and in int8, and their difference in pairs."""
+    rows, net = store.rows_of((fold,)), bundle.info.net
+    return _measure(
+        bundle, store, rows, _windows(store, rows, net.window_samples, net.hop_samples), fold, command
+    )
+
+
 def _windows(store: WindowStore, rows: np.ndarray, samples: int, hop: int) -> FloatArray:
     """Windows float64 (records, windows, samples) of lead I, one a hop."""
     signals = store.signals_mv(rows, missing_mv=0.0).astype(np.float64)
