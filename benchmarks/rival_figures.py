@@ -69,4 +69,4 @@ def _cell(figure: Json | None) -> list[str]:
 
 
 def _difference(figure: Json | None) -> str:
-    return "-" if figure is None else f"{figure['value']:+.3f} ({interval(figure['interval'], signed=True)})"
+    return "-" if figure is None else f"{figure['value']:+.4f} ({interval(figure['interval'], signed=True)})"

@@ -35,6 +35,15 @@ REASONS: Final[dict[Reason, str]] = {
 }
 
 
+def microseconds_s(t_s: float) -> float:
+    """Seconds on the nearest microsecond, halves up.
+
+    At 512 Hz sample times fall on halves, and sums of stamps end a rounding error on either side of one: a nudge above
+    such errors makes them all go one way, however a stream was cut into chunks.
+    """
+    return round(t_s + 1e-9, 6)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """What the detector says of the window that ends at `t_s`.

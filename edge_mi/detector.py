@@ -15,7 +15,7 @@ import numpy as np
 from edge_mi.alarm import AlarmLatch
 from edge_mi.bundle import Bundle
 from edge_mi.chain.chain import nominal_rate_hz
-from edge_mi.decision import Decision, Reason, State
+from edge_mi.decision import Decision, Reason, State, microseconds_s
 from edge_mi.errors import ConfigError, SignalError
 from edge_mi.golden import check_runner
 from edge_mi.hop_clock import HopClock
@@ -296,7 +296,7 @@ class Detector:
 
     def _undetermined(self, t_s: float, reason: Reason, quality: Quality | None = None) -> Decision:
         return Decision(
-            t_s=round(t_s, 6),
+            t_s=microseconds_s(t_s),
             probability=None,
             state="undetermined",
             reason=reason,
@@ -312,4 +312,4 @@ class Detector:
         while len(anchors) > 1 and anchors[1][0] <= last_sample:
             anchors.pop(0)
         index, t_s, stamp_hz = anchors[0]
-        return round(t_s + (start_index - index + end[0] / end[1]) / stamp_hz, 6)
+        return microseconds_s(t_s + (start_index - index + end[0] / end[1]) / stamp_hz)

@@ -71,11 +71,11 @@ def test_a_band_in_which_age_is_as_good_is_said() -> None:
     assert no_better(cv) == [
         "",
         "It is not shown to be better than age alone in: MI against all others, age below 60 "
-        "(AUROC 0.770 against 0.760, in pairs +0.010 (-0.0300 to +0.0500)).",
+        "(AUROC 0.770 against 0.760, in pairs +0.0100 (-0.0300 to +0.0500)).",
     ]
     table = rival_figures(cv)
     assert table[0] == "| question | lead I | 95 % | age alone | 95 % | lead I minus it | MI / n of lead I |"
-    assert table[2].endswith("| +0.100 (+0.0500 to +0.1500) | 3 / 9 |")
+    assert table[2].endswith("| +0.1000 (+0.0500 to +0.1500) | 3 / 9 |")
     assert table[4].endswith("| - | 3 / 9 |")
 
 

@@ -63,6 +63,12 @@ def test_any_chunking_gives_the_same_decisions(rate: int, data: st.DataObject) -
     assert decisions(split(samples, rate, cuts)) == decisions(split(samples, rate, []))
 
 
+def test_a_time_on_half_a_microsecond_is_rounded_one_way_in_any_chunking() -> None:
+    samples = ecg(512).copy()
+    samples[2364:3900] = np.nan
+    assert decisions(split(samples, 512, [429])) == decisions(split(samples, 512, []))
+
+
 def test_one_sample_at_a_time_gives_the_same_decisions() -> None:
     samples = ecg(130, 14.0)
     assert decisions(split(samples, 130, list(range(len(samples))))) == decisions(split(samples, 130, []))
