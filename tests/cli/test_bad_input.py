@@ -367,7 +367,7 @@ def test_a_limit_that_is_breached(tmp_path: Path, capsys: Output) -> None:
     path = tmp_path / "limits.json"
     path.write_text('{"family_decisions": 0, "float_decisions": 0.1, "auroc_difference": 0.005}')
     words = ["export", "--int8", "--out", str(tmp_path / "b"), "--limits", str(path)]
-    refused(words, capsys, message="litert/litert-ref: 0.20% of decisions differ, at most 0.00% may", code=1)
+    refused(words, capsys, message="of decisions differ, at most 0.00% may", code=1)
     assert not (tmp_path / "b").exists()
 
 
