@@ -32,6 +32,7 @@ from .quantisation_figures import quantisation_figures
 from .rival_figures import find_figure, no_better, rival_figures
 from .scale_figures import scale_figures
 from .size_figures import size_figures
+from .trial_figures import trial_figures
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 SHIPPED: Final = Path("edge_mi/shipped")
@@ -85,6 +86,7 @@ def render_documents(root: Path) -> dict[Path, str]:
         Path("docs/figures.md"): "\n".join(
             [
                 *_figures(bundle, results),
+                *trial_figures(results["trials"]),
                 *noise_figures(results["noise"], results["spliced"]),
                 *polarity_figures(results["polarity"]),
                 *size_figures(results["sizes"]),

@@ -28,15 +28,15 @@ def trial_figures(document: Json) -> list[str]:
     return [
         "", "## What else was tried", "",
         f"One change at a time of how the lead-I network is taught ({document['network']}, float), each cross-validated over folds 1 to 9 in three groups "
-        f"with {len(document['seeds'])} seeds; {document['data']}, n = {first['n']}, {first['n_positive']} with MI. {labels_of(document)} "
+        f"with {len(document['seeds'])} seeds; {document['data']}, n = {first['n']}, {first['n_positive']} with MI.{labels_of(document)} "
         "AUROC is the mean over single networks. The first interval draws patients and keeps the networks, the second draws networks too: "
         f"it is that of the change, and not of these networks. Made by `{document['command']}`.", "",
         *table(header, rows), "",
-        f"{asked} differences are looked at, of which chance alone sets {asked / 20:.0f} apart from 0 at 95 %.",
+        f"{asked} differences are looked at, of which chance alone sets {asked / 20:.1f} apart from 0 at 95 %.",
         _said("Apart from 0 with patients and seeds drawn, and better", helped),
         _said("Apart from 0 and worse", hurt),
         "Everything else is not told apart from what it changes. Masked reconstruction, synthesis of the other leads and the other rivals are "
-        "in the comparison of methods.",
+        "methods of `edge-mi train reproduce`.",
     ]  # fmt: skip
 
 
