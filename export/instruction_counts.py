@@ -39,7 +39,7 @@ class InstructionCount:
 
 _MACS: Final = 487_824
 COUNTS: Final = {
-    "smlad": InstructionCount(core="Cortex-M4", network=1_349_880, others=336_718, macs=_MACS),
-    "armv6-m": InstructionCount(core="Cortex-M0+", network=4_032_080, others=1_500_867, macs=_MACS),
-    "portable": InstructionCount(core="Cortex-M3", network=2_704_880, others=218_453, macs=_MACS),
+    "smlad": InstructionCount(core="Cortex-M4", network=1_349_840, others=336_793, macs=_MACS),
+    "armv6-m": InstructionCount(core="Cortex-M0+", network=4_032_600, others=1_500_265, macs=_MACS),
+    "portable": InstructionCount(core="Cortex-M3", network=2_704_920, others=218_450, macs=_MACS),
 }
