@@ -10,6 +10,8 @@ from typing import Any, Final
 from edge_mi.figure_names import question
 from edge_mi.markdown import interval, table
 
+from .trial_figures import difference_cells
+
 Json = dict[str, Any]
 
 REPORT: Final = Path("docs/reproduction")
@@ -73,15 +75,7 @@ def _cells(report: Json, method: str, regime: str) -> list[str]:
         own = _find(report["figures"], method, None, regime, task)
         cells += ["-", "-"] if own is None else [f"{own['value']:.3f}", interval(own["interval"])]
         minus = _find(report["differences"], method, "scratch", regime, task)
-        cells += (
-            ["-", "-", "-"]
-            if minus is None
-            else [
-                f"{minus['value']:+.4f}",
-                interval(minus["interval"], signed=True),
-                interval(minus["interval_with_seeds"], signed=True),
-            ]
-        )
+        cells += difference_cells(minus, "interval", "interval_with_seeds")
     return cells
 
 

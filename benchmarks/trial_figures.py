@@ -46,16 +46,16 @@ def _row(trial: Json) -> list[str]:
         outcome = _outcome(trial, task)
         each, minus = outcome["each"], outcome["minus"]
         row.append(f"{sum(each) / len(each):.3f}")
-        row += (
-            ["-", "-", "-"]
-            if minus is None
-            else [
-                f"{minus['value']:+.4f}",
-                interval(minus["patients"], signed=True),
-                interval(minus["patients_and_seeds"], signed=True),
-            ]
-        )
+        row += difference_cells(minus, "patients", "patients_and_seeds")
     return row
+
+
+def difference_cells(found: Json | None, patients: str, seeds: str) -> list[str]:
+    """A difference and its two intervals, which stand in `found` under these names; `-` for none."""
+    if found is None:
+        return ["-", "-", "-"]
+    ends = (interval(found[name], signed=True) for name in (patients, seeds))
+    return [f"{found['value']:+.4f}", *ends]
 
 
 def _outcome(trial: Json, task: str) -> Json:

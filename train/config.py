@@ -87,7 +87,7 @@ class AlignConfig:
 
     leads: what segments are cut from, each time one lead of a record; lead I alone is the paper's form, and gains
     nothing on few records. weight: of the loss over pairs. task: labels that are learned from the same segments
-    beside it, None for none, which did as well (docs/figures.md).
+    beside it, None for none.
     """
 
     leads: tuple[str, ...] = TWELVE_LEADS

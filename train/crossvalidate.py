@@ -196,19 +196,7 @@ def cross_validate(
 
 def _began(plan: Plan) -> str:
     """What the networks began with, and what that had seen, for the document."""
-    said = [
-        f"{each.said}, which saw "
-        + ", ".join(
-            [
-                *(
-                    f"{seen.data.name} {seen.data.version}, {seen.data.selection}"
-                    for seen in each.origin.seen
-                ),
-                *(f"what is behind {name}, of which nothing is known" for name in each.origin.unknown),
-            ]
-        )
-        for each in plan.encoders
-    ]
+    said = [f"{each.said}, which saw {each.origin}" for each in plan.encoders]
     return f"; networks began with {'; '.join(said)}" if said else ""
 
 

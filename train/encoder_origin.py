@@ -44,6 +44,13 @@ class Origin:
     seen: tuple[Seen, ...] = ()
     unknown: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        """What was seen, in words."""
+        seen = [f"{each.data.name} {each.data.version}, {each.data.selection}" for each in self.seen]
+        return ", ".join(
+            [*seen, *(f"what is behind {name}, of which nothing is known" for name in self.unknown)]
+        )
+
     def and_then(self, other: Origin) -> Origin:
         """What both saw, each once."""
         return Origin(

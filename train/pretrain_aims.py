@@ -50,9 +50,29 @@ def teacher_aims(
 
     Raises OutputError where the file cannot be written.
     """
-    done = world.gather_objects(_is_done(file, key) if world.first else None)[0]
-    if not done:
-        _compute(file, key, rows, features, feed, embed, world)
+    if not world.gather_objects(_is_done(file, key) if world.first else None)[0]:
+        part = file.with_name(f"{file.name}.part")
+        try:
+            if world.first:
+                remove_aims(file)
+                with part.open("wb") as new:
+                    new.truncate(len(rows) * features * 4)
+            world.wait()
+            starts = range(0, len(rows), BLOCK)[world.rank :: world.size]
+            blocks = [torch.from_numpy(rows[start : start + BLOCK]) for start in starts]
+            with part.open("r+b") as mine, torch.no_grad():
+                for start, batch in zip(starts, feed(blocks, 0), strict=True):
+                    mine.seek(start * features * 4)
+                    mine.write(embed(batch).float().cpu().numpy().tobytes())
+                mine.flush()
+                os.fsync(mine.fileno())
+            world.wait()
+            if world.first:
+                part.replace(file)
+                write_file(_note_path(file), strict.dumps(_Note(key=key, sha256=_sha256(file))).encode())
+            world.wait()
+        except OSError as exc:
+            raise OutputError(f"cannot write {file}: {exc.strerror or exc}") from exc
     return Aims(rows, np.memmap(file, dtype=np.float32, mode="r", shape=(len(rows), features)))
 
 
@@ -60,39 +80,6 @@ def remove_aims(file: Path) -> None:
     """Give the embeddings up."""
     for each in (_note_path(file), file):
         each.unlink(missing_ok=True)
-
-
-def _compute(
-    file: Path,
-    key: str,
-    rows: NDArray[np.int64],
-    features: int,
-    feed: CutFeed,
-    embed: Callable[[CutBatch], Tensor],
-    world: World,
-) -> None:
-    part = file.with_name(f"{file.name}.part")
-    try:
-        if world.first:
-            remove_aims(file)
-            with part.open("wb") as new:
-                new.truncate(len(rows) * features * 4)
-        world.wait()
-        starts = range(0, len(rows), BLOCK)[world.rank :: world.size]
-        blocks = [torch.from_numpy(rows[start : start + BLOCK]) for start in starts]
-        with part.open("r+b") as mine, torch.no_grad():
-            for start, batch in zip(starts, feed(blocks, 0), strict=True):
-                mine.seek(start * features * 4)
-                mine.write(embed(batch).float().cpu().numpy().tobytes())
-            mine.flush()
-            os.fsync(mine.fileno())
-        world.wait()
-        if world.first:
-            part.replace(file)
-            write_file(_note_path(file), strict.dumps(_Note(key=key, sha256=_sha256(file))).encode())
-        world.wait()
-    except OSError as exc:
-        raise OutputError(f"cannot write {file}: {exc.strerror or exc}") from exc
 
 
 def _is_done(file: Path, key: str) -> bool:
