@@ -32,6 +32,12 @@ from edge_mi.store import StoredRecord, write_store
 SAMPLES = 300
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread_from_the_start() -> None:
+    """What a module computes once comes before the fixture of its first test, and sums in the same order."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
     prepare_torch()
