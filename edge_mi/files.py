@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import secrets
 import shutil
@@ -22,6 +23,12 @@ def write_file(path: Path, content: bytes, *, mode: int | None = None) -> None:
     """
     with new_file(path, mode=mode) as file:
         file.write(content)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of the content of `path`, in hex. Raises OSError where it cannot be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

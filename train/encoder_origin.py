@@ -59,6 +59,11 @@ class Origin:
         )
 
 
+def said_of_file(file: Path, sha256: str) -> str:
+    """An encoder in a few words: its file and hash."""
+    return f"{file.name} (sha256 {sha256})"
+
+
 def origin_of(store: WindowStore, rows: NDArray[np.int64]) -> Origin:
     """The origin of weights that are trained on `rows` of `store`."""
     source = store.manifest.source

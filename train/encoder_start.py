@@ -17,7 +17,7 @@ from edge_mi.signal_design import SignalDesign
 from edge_mi.store import WindowStore
 from edge_mi.store.manifest import filter_sha256
 
-from .encoder_origin import Origin, check_unseen, saw
+from .encoder_origin import Origin, check_unseen, said_of_file, saw
 from .net1d_file import load_weights
 from .parts import Arrays
 from .patchnet import PatchNet
@@ -48,7 +48,7 @@ class EncoderStart:
     @property
     def said(self) -> str:
         """The encoder in a few words: its file and hash."""
-        return f"{_ENCODER} {self.file.name} (sha256 {self.sha256})"
+        return f"{_ENCODER} {said_of_file(self.file, self.sha256)}"
 
     @property
     def data(self) -> tuple[DataSource, ...]:

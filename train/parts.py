@@ -84,8 +84,7 @@ class RunFolder:
             if file.is_file():
                 # killed after the part was written and before its snapshot was given up
                 file.with_suffix(SNAPSHOT).unlink(missing_ok=True)
-        with Progress(len(parts), label) as progress:
-            progress.advance(len(parts) - len(missing))
+        with Progress(len(parts), label, done=len(parts) - len(missing)) as progress:
             if self._workers > 1 and len(missing) > 1:
                 self._compute_side_by_side(missing, progress)
             else:

@@ -7,7 +7,6 @@ taken up by its hash, so that a resumed run has the same bits before it.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from torch import Tensor
 
 from edge_mi import strict
 from edge_mi.errors import OutputError
-from edge_mi.files import write_file
+from edge_mi.files import file_sha256, write_file
 
 from .distributed import World
 from .pretrain_feed import Aims, CutBatch, CutFeed
@@ -69,7 +68,7 @@ def teacher_aims(
             world.wait()
             if world.first:
                 part.replace(file)
-                write_file(_note_path(file), strict.dumps(_Note(key=key, sha256=_sha256(file))).encode())
+                write_file(_note_path(file), strict.dumps(_Note(key=key, sha256=file_sha256(file))).encode())
             world.wait()
         except OSError as exc:
             raise OutputError(f"cannot write {file}: {exc.strerror or exc}") from exc
@@ -85,15 +84,10 @@ def remove_aims(file: Path) -> None:
 def _is_done(file: Path, key: str) -> bool:
     try:
         note = strict.loads(_note_path(file).read_text(encoding="utf-8"), _Note)
-        return note.key == key and note.sha256 == _sha256(file)
+        return note.key == key and note.sha256 == file_sha256(file)
     except (OSError, UnicodeDecodeError, strict.DocumentError):
         return False
 
 
 def _note_path(file: Path) -> Path:
     return file.with_suffix(".json")
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()

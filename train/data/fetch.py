@@ -7,7 +7,6 @@ rerun loads what is missing. Files of another origin are hashed before they are 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import random
 import time
@@ -23,7 +22,7 @@ import numpy as np
 
 from edge_mi import strict
 from edge_mi.errors import ConfigError, DownloadError, OutputError, RecordError
-from edge_mi.files import write_file
+from edge_mi.files import file_sha256, write_file
 from edge_mi.progress import Progress, size
 
 from .check import MARK_NAME, SHOWN, Comparison, compare, wanted_lines
@@ -283,7 +282,6 @@ def _held(out: Path) -> Iterator[None]:
 
 def _sha256(path: Path) -> str | None:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path)
     except OSError:
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from numpy.typing import NDArray
 
+from edge_mi.files import file_sha256
 from edge_mi.records.leads import TWELVE_LEADS
 from edge_mi.store import WindowStore
 
 from ..augment import SignalTable
-from ..encoder_origin import check_unseen
+from ..encoder_origin import check_unseen, said_of_file
 from ..net1d_file import load_weights
 from ..parts import Arrays, Part
 from ..pretrain_file import Input, check_input, given_origin, given_report
@@ -58,7 +58,7 @@ class GivenEncoder:
     @property
     def said(self) -> str:
         """Its file and hash."""
-        return f"{self.file.name} (sha256 {hashlib.sha256(self.file.read_bytes()).hexdigest()})"
+        return said_of_file(self.file, file_sha256(self.file))
 
 
 def given_students(config: ProtocolConfig) -> tuple[GivenEncoder, ...]:
