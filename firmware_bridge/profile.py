@@ -1,0 +1,44 @@
+"""A profile: how a kind of patch is recognised, and what speaks with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from .session import Session
+
+BATTERY_LEVEL: Final = "00002a19-0000-1000-8000-00805f9b34fb"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What a user asks of a patch. rate_hz: None for what the profile prefers."""
+
+    rate_hz: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """One kind of patch.
+
+    key: its name on the command line. title: its name for people. names: how advertised names begin, in any case.
+    service: UUID of the service that must be there after connecting. subscribe: characteristics, in the order in
+    which they are subscribed. optional: characteristics that are subscribed where they exist. needed_mtu: ATT MTU below
+    which the patch refuses or cuts its frames. encrypted: whether the link must be encrypted before anything is read.
+    session: makes the dialogue of one connection; raises ConfigError for a wish that the profile cannot meet.
+    """
+
+    key: str
+    title: str
+    names: tuple[str, ...]
+    service: str
+    subscribe: tuple[str, ...]
+    needed_mtu: int
+    session: Callable[[Wishes], Session]
+    optional: tuple[str, ...] = (BATTERY_LEVEL,)
+    encrypted: bool = False
+
+    def is_named(self, name: str) -> bool:
+        """Whether a patch that advertises `name` is of this kind."""
+        return name.lower().startswith(tuple(each.lower() for each in self.names))
