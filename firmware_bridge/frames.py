@@ -21,7 +21,8 @@ class StreamFormat:
     rate_hz: the nominal rate. codes_per_mv: codes to a millivolt.
     bits: what a code needs, its sign included. counted: frames carry the number of their first sample.
     stamped: the sample of a frame that its stamp belongs to, None for frames without. stamp_modulus_ns: where the
-    sensor's clock starts again at zero, None for never.
+    sensor's clock starts again at zero, None for never. lead: what the patch says it measures, None where it does not
+    say (then only the user knows, by its placement).
     """
 
     rate_hz: float
@@ -30,6 +31,7 @@ class StreamFormat:
     counted: bool = False
     stamped: Literal["first", "last"] | None = None
     stamp_modulus_ns: int | None = None
+    lead: str | None = None
 
     @property
     def grade(self) -> Grade:

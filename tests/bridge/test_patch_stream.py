@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from edge_mi.firmware_bridge.client import PatchStream, Timeouts
+from edge_mi.firmware_bridge.client import PatchStream
 from edge_mi.firmware_bridge.emulator_server import VirtualRadio
 from edge_mi.firmware_bridge.h10_emulator import ADDRESS, Faults, H10Emulator
+from edge_mi.firmware_bridge.life import Patience
 from edge_mi.firmware_bridge.polar_pmd import SAMPLES_PER_FRAME as N
 from edge_mi.firmware_bridge.polar_pmd import START_ECG, STOP_ECG, Status
+from edge_mi.firmware_bridge.radio import Radio, Timeouts
+from edge_mi.firmware_bridge.target import target_of
 
 from edge_mi import synthetic
 from edge_mi.bundle import Bundle
@@ -24,7 +28,8 @@ from edge_mi.samples import Chunk, Gap, Item
 from edge_mi.shipped import shipped_bundle
 from edge_mi.sources import chunks_of
 
-QUICK = Timeouts(scan=5, connect=5, call=2, first_frame=5, silence=5, reconnect=5, backoff=0.01)
+QUICK = Timeouts(scan=5, connect=5, call=2, first_frame=5, silence=5)
+PATIENT = Patience(first=5, lost=5, backoff=0.01)
 
 
 def ramp(frames: int) -> np.ndarray:
@@ -40,12 +45,16 @@ async def emulated(path: Path, samples: np.ndarray, **options: Any) -> AsyncIter
         yield patch
 
 
+@asynccontextmanager
+async def patch_stream(path: Path, name: str = "Polar H10", **options: Any) -> AsyncIterator[PatchStream]:
+    options = {"timeouts": QUICK, "patience": PATIENT, **options}
+    async with Radio(link=f"unix:{path}") as radio, PatchStream(radio, target_of(name), **options) as stream:
+        yield stream
+
+
 async def listen(path: Path, *, events: list[str] | None = None, **options: Any) -> tuple[list[Item], Any]:
-    timeouts = options.pop("timeouts", QUICK)
     tell = events.append if events is not None else None
-    async with PatchStream(
-        "Polar H10", link=f"unix:{path}", timeouts=timeouts, on_event=tell, **options
-    ) as stream:
+    async with patch_stream(path, on_event=tell, **options) as stream:
         items = [item async for item in stream]
     return items, stream.statistics
 
@@ -71,7 +80,7 @@ async def test_every_sample_arrives_once_and_the_patch_is_left_stopped(tmp_path:
 
 async def test_leaving_early_stops_the_measurement(tmp_path: Path) -> None:
     async with emulated(tmp_path / "hci", ramp(50), repeat=True) as patch:
-        async with PatchStream(ADDRESS, link=f"unix:{tmp_path / 'hci'}", timeouts=QUICK) as stream:
+        async with patch_stream(tmp_path / "hci", ADDRESS) as stream:
             async for _ in stream:
                 break
         assert patch.commands[-1] == STOP_ECG
@@ -82,7 +91,7 @@ async def test_leaving_early_stops_the_measurement(tmp_path: Path) -> None:
 async def test_an_error_of_the_user_stops_the_measurement_too(tmp_path: Path) -> None:
     async with emulated(tmp_path / "hci", ramp(50), repeat=True) as patch:
         with pytest.raises(ZeroDivisionError):
-            async with PatchStream("polar", link=f"unix:{tmp_path / 'hci'}", timeouts=QUICK):
+            async with patch_stream(tmp_path / "hci", "polar"):
                 raise ZeroDivisionError
         assert patch.commands[-1] == STOP_ECG
 
@@ -90,9 +99,7 @@ async def test_an_error_of_the_user_stops_the_measurement_too(tmp_path: Path) ->
 async def test_stop_ends_the_stream(tmp_path: Path) -> None:
     stop = asyncio.Event()
     async with emulated(tmp_path / "hci", ramp(50), repeat=True) as patch:
-        async with PatchStream(
-            "Polar H10", link=f"unix:{tmp_path / 'hci'}", stop=stop, timeouts=QUICK
-        ) as stream:
+        async with patch_stream(tmp_path / "hci", stop=stop) as stream:
             async for _ in stream:
                 stop.set()
         assert patch.commands[-1] == STOP_ECG
@@ -133,13 +140,12 @@ async def test_after_a_lost_link_the_stream_goes_on_and_nothing_comes_twice(tmp_
 
 
 async def test_a_patch_that_never_comes_back_is_given_up(tmp_path: Path) -> None:
-    timeouts = Timeouts(scan=0.05, connect=1, call=1, first_frame=1, silence=1, reconnect=0.1, backoff=0.01)
+    patience = Patience(lost=0.1, backoff=0.01)
     async with emulated(tmp_path / "hci", ramp(60), repeat=True) as patch:
         with pytest.raises(PatchError, match="did not come back"):  # noqa: PT012
-            async with PatchStream(
-                "Polar H10", link=f"unix:{tmp_path / 'hci'}", timeouts=Timeouts(scan=5)
+            async with patch_stream(
+                tmp_path / "hci", timeouts=replace(QUICK, scan=0.5), patience=patience
             ) as stream:
-                stream._timeouts = timeouts
                 async for _ in stream:
                     await patch.device.stop_advertising()
                     patch.device.advertising_data = b""
@@ -150,7 +156,7 @@ async def test_a_patch_that_never_comes_back_is_given_up(tmp_path: Path) -> None
 @pytest.mark.parametrize("status", [Status.INVALID_MTU, Status.DEVICE_IN_CHARGER, 77])
 async def test_a_refusal_is_an_error(tmp_path: Path, status: int) -> None:
     async with emulated(tmp_path / "hci", ramp(5), faults=Faults(refuse=status)):
-        with pytest.raises(PatchError, match="refuses to start its ECG"):
+        with pytest.raises(PatchError, match="refuses to stream its ECG"):
             await listen(tmp_path / "hci")
 
 
@@ -172,13 +178,13 @@ async def test_a_patch_that_starts_and_sends_nothing_is_named(tmp_path: Path) ->
 async def test_no_such_device_names_those_that_were_heard(tmp_path: Path) -> None:
     async with emulated(tmp_path / "hci", ramp(5)):
         with pytest.raises(DeviceNotFound, match="heard Polar H10 EDGE0001"):
-            async with PatchStream("Movesense", link=f"unix:{tmp_path / 'hci'}", timeouts=Timeouts(scan=0.5)):
+            async with patch_stream(tmp_path / "hci", "Movesense", timeouts=replace(QUICK, scan=0.5)):
                 pass
 
 
 async def test_no_emulator_says_what_to_start(tmp_path: Path) -> None:
     with pytest.raises(DeviceNotFound, match="start edge-mi emulate"):
-        async with PatchStream("Polar H10", link=f"unix:{tmp_path / 'hci'}"):
+        async with patch_stream(tmp_path / "hci"):
             pass
 
 
@@ -223,7 +229,7 @@ async def test_live_and_replay_of_the_same_samples_decide_the_same(tmp_path: Pat
     live = Detector(bundle)
     async with (
         emulated(tmp_path / "hci", microvolts),
-        PatchStream("Polar H10", link=f"unix:{tmp_path / 'hci'}", timeouts=QUICK) as stream,
+        patch_stream(tmp_path / "hci") as stream,
     ):
         heard = [decision async for decision in live.astream(stream)]
     assert len(heard) == 40

@@ -1,0 +1,31 @@
+"""The patches that the bridge speaks with: one row each. docs/bluetooth.md shows how to add one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from edge_mi.errors import ConfigError
+
+from . import polar_h10
+from .profile import Profile
+
+PROFILES: Final = {profile.key: profile for profile in (polar_h10.PROFILE,)}
+
+
+def profile_named(key: str) -> Profile:
+    """The profile with this key. Raises ConfigError for another."""
+    if key not in PROFILES:
+        raise ConfigError(f"no profile {key!r}; there are {', '.join(PROFILES)}")
+    return PROFILES[key]
+
+
+def profile_for(name: str, services: Collection[str]) -> Profile | None:
+    """The profile of a patch of this name that has these services (UUIDs); None where it is not certain.
+
+    Makers share UUIDs between layouts, so the name decides first; services alone only where one profile has them.
+    """
+    fitting = [profile for profile in PROFILES.values() if profile.service in services]
+    named = [profile for profile in fitting if profile.is_named(name)]
+    found = named or fitting
+    return found[0] if len(found) == 1 else None

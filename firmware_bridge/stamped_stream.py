@@ -1,0 +1,193 @@
+"""Frames that carry a time and no counter: a step in time that their samples do not fill is a gap.
+
+A step that they overfill is a doubled frame, a late one, or a clock that was set.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from edge_mi.samples import Chunk, Gap, Item
+
+from .frames import Frame, StreamFormat
+from .ledger import Ledger
+from .statistics import StreamStatistics
+
+_NS = 1e9
+_LONGEST_GAP_S = 3600.0  # beyond it the clock was set, not the link lost
+_FIT_AFTER_S = 60.0
+_FIT_POINTS = 128
+_FIT_SPACING_S = 0.5  # 64 s: long enough for the rate, short enough to follow a crystal that warms up
+_TRUSTED_POINTS = 8
+_TOLERANCE_SAMPLES = 1.5  # once the rate is known; stamps of an H10 were seen to jitter by 0.003 samples
+_UNKNOWN_RATE_SHARE = 0.06  # before that: the H10 may be 5 % off
+_UNKNOWN_CUT_SAMPLES = 3
+
+
+class StampedStream:
+    """Turns the frames of one sensor into items.
+
+    Its rate is fitted to its stamps. Once a frame is shorter than usual and its stamp, that of its last sample, says
+    that a whole one was due, its tail was cut on the way, and the gap lies behind it.
+    """
+
+    def __init__(self, layout: StreamFormat, statistics: StreamStatistics) -> None:
+        self._layout, self._statistics = layout, statistics
+        self._ledger = Ledger(layout, statistics)
+        self._previous: tuple[int, int] | None = (
+            None  # stamp, unwrapped, and samples up to the end of its frame
+        )
+        self._usual_samples = 0
+        self._start_ns = 0
+        self._run = _Run(0)
+        self._known_hz: float | None = None
+
+    def interrupt(self, cause: str) -> None:
+        """See `FrameStream`."""
+        self._ledger.cause = cause
+
+    def push(self, frame: Frame, host_s: float) -> list[Item]:
+        """See `FrameStream`; the time of arrival is not looked at."""
+        del host_s
+        if self._ledger.is_double(frame):
+            return []
+        stamp_ns = self._unwrapped(frame)
+        if self._previous is None:
+            self._begin(frame, stamp_ns, at_s=0.0)
+            return [self._chunk(frame, stamp_ns)]
+        before_ns, after_stamp = self._previous
+        n = len(frame.codes)
+        due = after_stamp + self._offset(n)
+        step = (stamp_ns - before_ns) / _NS * self._rate_hz
+        if step < due / 2 and self._is_late(stamp_ns, n):
+            return []
+        if step < due / 2 or step > due + _LONGEST_GAP_S * self._rate_hz:
+            return self._restart(frame, stamp_ns)
+        cut = self._cut_samples(n, step)
+        if cut:
+            return self._take_cut(frame, stamp_ns, cut)
+        late = self._run.late_s(due, stamp_ns) * self._rate_hz if self._run.trusted else step - due
+        tolerance = _TOLERANCE_SAMPLES if self._known_hz else 1 + _UNKNOWN_RATE_SHARE * n
+        if late > tolerance:
+            self._run = _Run(stamp_ns)
+            missing = round(late)
+            begin_s = self._time_of(stamp_ns, n) - missing / self._rate_hz
+            gap = self._gap(missing, begin_s)
+            return [gap, self._chunk(frame, stamp_ns)]
+        self._run.add(due, stamp_ns)
+        self._ledger.cause = None
+        self._learn_rate()
+        return [self._chunk(frame, stamp_ns)]
+
+    @property
+    def _rate_hz(self) -> float:
+        return self._known_hz or self._layout.rate_hz
+
+    def _offset(self, n: int) -> int:
+        """Place in a frame of `n` samples of the one that the stamp belongs to."""
+        return n - 1 if self._layout.stamped == "last" else 0
+
+    def _unwrapped(self, frame: Frame) -> int:
+        assert frame.stamp_ns is not None, "a frame of a stamped format has a stamp"
+        modulus = self._layout.stamp_modulus_ns
+        if modulus is None or self._previous is None:
+            return frame.stamp_ns
+        before = self._previous[0]
+        return before + (frame.stamp_ns - before + modulus // 2) % modulus - modulus // 2
+
+    def _learn_rate(self) -> None:
+        if self._run.trusted:
+            self._known_hz = self._run.rate_hz()
+        if self._run.span_s >= _FIT_AFTER_S:
+            self._statistics.rate_hz = self._known_hz
+
+    def _is_late(self, stamp_ns: int, n: int) -> bool:
+        """Whether its samples were written down as missing before it came; half a frame is a tolerance."""
+        first_s = self._time_of(stamp_ns, n)
+        last_s = first_s + (n - 1) / self._rate_hz
+        slack_s = n / 2 / self._rate_hz
+        return self._ledger.is_late(first_s + slack_s, last_s - slack_s)
+
+    def _cut_samples(self, n: int, step: float) -> int:
+        """Samples cut off the end of a frame that came when a whole one was due."""
+        cut = self._usual_samples - n
+        if self._layout.stamped != "last" or cut < (1 if self._known_hz else _UNKNOWN_CUT_SAMPLES):
+            return 0
+        return cut if abs(step - self._usual_samples) < abs(step - n) else 0
+
+    def _take_cut(self, frame: Frame, stamp_ns: int, cut: int) -> list[Item]:
+        # its stamp is that of a sample that is not there, so what is there is older, and the gap lies behind it
+        self._run = _Run(stamp_ns)
+        chunk = self._chunk(frame, stamp_ns, earlier_s=cut / self._rate_hz)
+        return [chunk, self._gap(cut, chunk.t_s + len(frame.codes) / self._rate_hz)]
+
+    def _begin(self, frame: Frame, stamp_ns: int, *, at_s: float) -> None:
+        """Let the frame's first sample be at `at_s` of the stream."""
+        before_s = self._offset(len(frame.codes)) / self._rate_hz
+        self._start_ns = stamp_ns - round((before_s + at_s) * _NS)
+        self._run = _Run(stamp_ns)
+        self._ledger.cause = None
+
+    def _restart(self, frame: Frame, stamp_ns: int) -> list[Item]:
+        """The sensor's clock was set: nobody knows how much was lost, and time goes on from where it was."""
+        assert self._previous is not None
+        before_ns, after_stamp = self._previous
+        at_s = (before_ns - self._start_ns) / _NS + after_stamp / self._rate_hz
+        self._statistics.restarts += 1
+        gap = self._ledger.unknown(at_s, "restart")
+        self._begin(frame, stamp_ns, at_s=at_s)
+        return [gap, self._chunk(frame, stamp_ns)]
+
+    def _gap(self, missing: int, t_s: float) -> Gap:
+        return self._ledger.gap(missing, t_s, t_s, t_s + missing / self._rate_hz)
+
+    def _chunk(self, frame: Frame, stamp_ns: int, *, earlier_s: float = 0.0) -> Chunk:
+        n = len(frame.codes)
+        self._previous = (stamp_ns, n - self._offset(n))
+        self._usual_samples = max(self._usual_samples, n)
+        return self._ledger.chunk(frame, self._time_of(stamp_ns, n) - earlier_s)
+
+    def _time_of(self, stamp_ns: int, n: int) -> float:
+        """Sensor time of the first of a frame's `n` samples, in seconds since the stream's first."""
+        return (stamp_ns - self._start_ns) / _NS - self._offset(n) / self._rate_hz
+
+
+class _Run:
+    """The latest stamps of a stretch without gaps, and the line through them: time on sample number."""
+
+    def __init__(self, stamp_ns: int) -> None:
+        self._start_ns = stamp_ns
+        self._points: deque[tuple[int, float]] = deque([(0, 0.0)], maxlen=_FIT_POINTS)
+        self._samples = 0
+
+    def add(self, samples: int, stamp_ns: int) -> None:
+        self._samples += samples
+        at_s = (stamp_ns - self._start_ns) / _NS
+        if at_s - self._points[-1][1] >= _FIT_SPACING_S or not self.trusted:
+            self._points.append((self._samples, at_s))
+
+    @property
+    def trusted(self) -> bool:
+        """Whether there are enough stamps to hold the next one against."""
+        return len(self._points) >= _TRUSTED_POINTS
+
+    @property
+    def span_s(self) -> float:
+        return self._points[-1][1] - self._points[0][1]
+
+    def rate_hz(self) -> float:
+        return 1.0 / self._line()[0]
+
+    def late_s(self, samples: int, stamp_ns: int) -> float:
+        """How much later than the line says the stamp is that lies `samples` after the last one."""
+        slope, x, y = self._line()
+        return (stamp_ns - self._start_ns) / _NS - (y + slope * (self._samples + samples - x))
+
+    def _line(self) -> tuple[float, float, float]:
+        """Slope in s a sample, and the point of means."""
+        x, y = np.array(self._points, dtype=np.float64).T
+        mean_x, mean_y = float(x.mean()), float(y.mean())
+        slope = float(((x - mean_x) * (y - mean_y)).sum() / ((x - mean_x) ** 2).sum())
+        return slope, mean_x, mean_y
