@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -106,12 +106,12 @@ class PatchStream:
     ) -> None:
         await self._leave()
 
-    async def __aiter__(self) -> AsyncIterator[Item]:
+    async def __aiter__(self) -> AsyncGenerator[Item]:
         async with aclosing(self.heard()) as heard:
             async for each in heard:
                 yield each.item
 
-    async def heard(self) -> AsyncIterator[Heard]:
+    async def heard(self) -> AsyncGenerator[Heard]:
         """The items with this machine's time."""
         while self.state not in FINAL:
             if self.state is State.STREAMING:
@@ -165,12 +165,15 @@ class PatchStream:
             return Event.FAILED
 
     async def _scan(self) -> Event:
-        self._radio.check()
+        if self._radio.gone:
+            self._error = PatchError(f"the emulator at {self._radio.link} is gone")
+            return Event.GIVEN_UP
         self._device = await self._radio.find(self._target, self._timeouts.scan)
         return Event.FOUND
 
     async def _connect(self) -> Event:
-        self._queue = queue = asyncio.Queue(_QUEUED_MESSAGES)
+        queue: asyncio.Queue[_Entry] = asyncio.Queue(_QUEUED_MESSAGES)
+        self._queue = queue
         lost = partial(self._take, queue, _Entry(None))
         self._connection = connection = self._radio.connection(self._device, self._timeouts, lost)
         await connection.open()
@@ -251,7 +254,7 @@ class PatchStream:
         await asyncio.sleep(wait_s)
         return Event.WAITED
 
-    async def _stream(self) -> AsyncIterator[Heard | Event]:
+    async def _stream(self) -> AsyncGenerator[Heard | Event]:
         """Items of this connection, and at last the event that ended it."""
         assert self._receiver is not None
         timeout_s = self._timeouts.first_frame

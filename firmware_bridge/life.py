@@ -57,6 +57,7 @@ TABLE: Final[Mapping[tuple[State, Event], State]] = {
     (State.SCANNING, Event.FOUND): State.CONNECTING,
     (State.SCANNING, Event.NOT_FOUND): State.WAITING,
     (State.SCANNING, Event.NO_ADAPTER): State.WAITING,
+    (State.SCANNING, Event.GIVEN_UP): State.FAILED,  # the emulator is gone
     (State.CONNECTING, Event.CONNECTED): State.SUBSCRIBING,
     (State.CONNECTING, Event.NEEDS_PAIRING): State.PAIRING,
     (State.CONNECTING, Event.REFUSED): State.ABORTING,  # no profile speaks with it
@@ -66,6 +67,7 @@ TABLE: Final[Mapping[tuple[State, Event], State]] = {
     (State.STARTING, Event.STARTED): State.STREAMING,
     (State.STARTING, Event.REFUSED): State.ABORTING,
     (State.STREAMING, Event.REFUSED): State.ABORTING,
+    (State.STARTING, Event.DEVICE_ENDED): State.LEAVING,
     (State.STREAMING, Event.DEVICE_ENDED): State.LEAVING,
     # after a loss as well: what is left of the old link would double every notification of the new one
     **{(s, e): State.PARTING for s in (State.CONNECTING, State.PAIRING, State.SUBSCRIBING, State.STARTING, State.STREAMING)
@@ -89,7 +91,7 @@ class Patience:
     Each wait is shortened by up to `jitter` of itself, so that several bridges do not try in step.
     """
 
-    first: float = 0.0
+    first: float = 60.0
     lost: float = 300.0
     backoff: float = 1.0
     longest_backoff: float = 30.0

@@ -47,26 +47,26 @@ class Radio:
 
     def __init__(self, *, link: str | None = None, adapter: str | None = None) -> None:
         require("bleak", extra="ble")
-        self._link, self._adapter = link, adapter
+        self.link, self._adapter = link, adapter
         self._virtual: Any = None
         self._exits = AsyncExitStack()
         self._scanning = asyncio.Lock()
         self._agent: Any = None
 
     async def __aenter__(self) -> Radio:
-        if self._link is not None:
+        if self.link is not None:
             from .virtual_link import VirtualLink
 
-            self._virtual = await self._exits.enter_async_context(VirtualLink(self._link))
+            self._virtual = await self._exits.enter_async_context(VirtualLink(self.link))
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._exits.aclose()
 
-    def check(self) -> None:
-        """Raises PatchError where the emulator at the other end of the link is gone for good."""
-        if self._virtual is not None and self._virtual.gone:
-            raise PatchError(f"the emulator at {self._link} is gone")
+    @property
+    def gone(self) -> bool:
+        """Whether the emulator at the other end of the link is gone for good."""
+        return self._virtual is not None and bool(self._virtual.gone)
 
     async def find(self, target: Target, timeout_s: float) -> Any:
         """The device of bleak that is meant. Raises DeviceNotFound, AdapterMissing where it cannot be looked for."""

@@ -87,7 +87,7 @@ class VirtualLink:
                 (starting, self._ended), timeout=POWER_ON_S, return_when=asyncio.FIRST_COMPLETED
             )
             if self.gone:
-                raise DeviceNotFound(f"the emulator at {self._path} takes one visitor, and has one already")
+                raise DeviceNotFound(f"the emulator at {self._path} went away")
             if not starting.done():
                 raise DeviceNotFound(
                     f"what listens at {self._path} does not answer as a Bluetooth controller: is it edge-mi emulate?"
@@ -219,10 +219,11 @@ class _Client(BaseBleakClient):
             await _checked(self._connection.disconnect())
 
     async def pair(self, *_: Any, **__: Any) -> None:
-        raise NotImplementedError("no patch that is emulated here asks for pairing")
+        if not self._connection.is_encrypted:
+            await _checked(self._connection.pair())
 
     async def unpair(self) -> None:
-        raise NotImplementedError("no patch that is emulated here asks for pairing")
+        """Bonds live as long as the connection here."""
 
     async def read_gatt_char(self, characteristic: BleakGATTCharacteristic, **_: Any) -> bytearray:
         return bytearray(await _checked(characteristic.obj.read_value()))

@@ -99,3 +99,27 @@ def load_bundle(args: argparse.Namespace, *, warn: bool = True) -> Bundle:
     if fault is not None:
         print(f"edge-mi: {fault}; --require-signed KEY would refuse it", file=sys.stderr)
     return bundle
+
+
+def add_radio(parser: argparse.ArgumentParser) -> None:
+    """How a patch is reached, and what is demanded of it."""
+    parser.add_argument(
+        "--link", metavar="unix:PATH", help="reach an emulated patch instead of the system's adapter"
+    )
+    parser.add_argument("--adapter", metavar="NAME", help="adapter to use, such as hci1 (Linux)")
+    parser.add_argument(
+        "--profile",
+        metavar="PROFILE",
+        help="kind of the patch, where its name does not tell (docs/bluetooth.md)",
+    )
+    parser.add_argument(
+        "--patch-rate", type=int, metavar="HZ", help="rate to ask the patch for, where it has several"
+    )
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="connect to this address only; give it again for more",
+    )
+    parser.add_argument("--encrypt", action="store_true", help="demand an encrypted link of every patch")

@@ -12,8 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 from edge_mi.firmware_bridge.client import PatchStream
-from edge_mi.firmware_bridge.emulator_server import VirtualRadio
-from edge_mi.firmware_bridge.h10_emulator import ADDRESS, Faults, H10Emulator
+from edge_mi.firmware_bridge.emulator.fault_plan import Fault, FaultPlan
+from edge_mi.firmware_bridge.emulator.patches import PATCHES
+from edge_mi.firmware_bridge.emulator.peripheral import Peripheral
+from edge_mi.firmware_bridge.emulator.sensor import EmulatedSensor
+from edge_mi.firmware_bridge.emulator.socket_air import SocketAir
 from edge_mi.firmware_bridge.life import Patience
 from edge_mi.firmware_bridge.polar_pmd import SAMPLES_PER_FRAME as N
 from edge_mi.firmware_bridge.polar_pmd import START_ECG, STOP_ECG, Status
@@ -28,6 +31,7 @@ from edge_mi.samples import Chunk, Gap, Item
 from edge_mi.shipped import shipped_bundle
 from edge_mi.sources import chunks_of
 
+ADDRESS = "F0:F1:F2:F3:F4:F5"
 QUICK = Timeouts(scan=5, connect=5, call=2, first_frame=5, silence=5)
 PATIENT = Patience(first=5, lost=5, backoff=0.01)
 
@@ -37,10 +41,19 @@ def ramp(frames: int) -> np.ndarray:
     return np.arange(frames * N, dtype=np.int64) % 20_000
 
 
+def at(packet: int) -> float:
+    """A time within this packet."""
+    return (packet + 0.5) * N / 130
+
+
 @asynccontextmanager
-async def emulated(path: Path, samples: np.ndarray, **options: Any) -> AsyncIterator[H10Emulator]:
-    async with VirtualRadio(path) as radio:
-        patch = H10Emulator(radio.patch_controller, radio.patch_controller, samples, speed=0, **options)
+async def emulated(
+    path: Path, samples: np.ndarray, *, repeat: bool = False, **faults: Any
+) -> AsyncIterator[Peripheral]:
+    plan = FaultPlan(**faults)
+    sensor = EmulatedSensor(PATCHES["h10"](plan), samples, plan, repeat=repeat)
+    async with SocketAir(path) as air:
+        patch = Peripheral(*air.hci("patch"), sensor, address=ADDRESS, speed=0)
         await patch.start()
         yield patch
 
@@ -106,17 +119,28 @@ async def test_stop_ends_the_stream(tmp_path: Path) -> None:
 
 
 async def test_a_patch_that_was_left_streaming_is_stopped_first(tmp_path: Path) -> None:
-    async with emulated(tmp_path / "hci", ramp(20)) as patch:
-        task = asyncio.get_running_loop().create_future()
-        patch._task = task  # type: ignore[assignment]  # a measurement that somebody left behind
-        items, _ = await listen(tmp_path / "hci")
+    async with emulated(tmp_path / "hci", ramp(20), repeat=True) as patch:
+        patch.patch.measuring = True  # type: ignore[misc]  # a measurement that somebody left behind
+        items = []
+        async with patch_stream(tmp_path / "hci") as stream:
+            async for item in stream:
+                items.append(item)
+                if len(items) == 40:
+                    break
         assert patch.commands[:3] == [START_ECG, STOP_ECG, START_ECG]
-        assert np.array_equal(values(items), ramp(20))
+        steps = np.diff(values(items))
+        assert set(steps) == {1, 1 - 20 * N}
+        assert (stream.statistics.bad_frames, stream.statistics.gaps) == (0, 0)
 
 
 async def test_lost_doubled_and_cut_frames_are_accounted_for(tmp_path: Path) -> None:
-    faults = Faults(drop=frozenset({5, 6, 30}), double=frozenset({10, 11}), cut={20: 29})
-    async with emulated(tmp_path / "hci", ramp(60), faults=faults):
+    fault = (
+        Fault(kind="drop", at_s=at(5), packets=2),
+        Fault(kind="duplicate", at_s=at(10), packets=2),
+        Fault(kind="truncate", at_s=at(20), keep_bytes=10 + 29 * 3),
+        Fault(kind="drop", at_s=at(30)),
+    )
+    async with emulated(tmp_path / "hci", ramp(60), fault=fault):
         items, statistics = await listen(tmp_path / "hci")
     gaps = [(gap.n_samples, gap.cause) for gap in items if isinstance(gap, Gap)]
     assert gaps == [(2 * N, "lost"), (N - 29, "lost"), (N, "lost")]
@@ -127,11 +151,11 @@ async def test_lost_doubled_and_cut_frames_are_accounted_for(tmp_path: Path) -> 
 
 
 async def test_after_a_lost_link_the_stream_goes_on_and_nothing_comes_twice(tmp_path: Path) -> None:
-    faults = Faults(lose_link_after=frozenset({9, 19, 29}), away_samples=2 * N)
+    fault = tuple(Fault(kind="disconnect", at_s=at(n), for_s=2 * N / 130) for n in (9, 21, 33))
     events: list[str] = []
-    async with emulated(tmp_path / "hci", ramp(60), faults=faults) as patch:
+    async with emulated(tmp_path / "hci", ramp(60), fault=fault) as patch:
         items, statistics = await listen(tmp_path / "hci", events=events)
-        made = patch.frames_made
+        made = patch.packets - 1
     gaps = [(gap.n_samples, gap.cause) for gap in items if isinstance(gap, Gap)]
     assert gaps == [(2 * N, "link_lost")] * 3
     assert (statistics.reconnects, statistics.duplicate_frames, statistics.frames) == (3, 0, made)
@@ -155,14 +179,14 @@ async def test_a_patch_that_never_comes_back_is_given_up(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("status", [Status.INVALID_MTU, Status.DEVICE_IN_CHARGER, 77])
 async def test_a_refusal_is_an_error(tmp_path: Path, status: int) -> None:
-    async with emulated(tmp_path / "hci", ramp(5), faults=Faults(refuse=status)):
+    async with emulated(tmp_path / "hci", ramp(5), refuse=status):
         with pytest.raises(PatchError, match="refuses to stream its ECG"):
             await listen(tmp_path / "hci")
 
 
 async def test_a_link_with_small_packets_is_told_and_refused(tmp_path: Path) -> None:
     events: list[str] = []
-    async with emulated(tmp_path / "hci", ramp(5), max_mtu=100):
+    async with emulated(tmp_path / "hci", ramp(5), mtu=100):
         with pytest.raises(PatchError, match="MTU of 232"):
             await listen(tmp_path / "hci", events=events)
     assert any("MTU is 100" in event for event in events)
@@ -170,7 +194,7 @@ async def test_a_link_with_small_packets_is_told_and_refused(tmp_path: Path) -> 
 
 async def test_a_patch_that_starts_and_sends_nothing_is_named(tmp_path: Path) -> None:
     timeouts = Timeouts(scan=5, first_frame=0.1)
-    async with emulated(tmp_path / "hci", ramp(5), faults=Faults(mute=True)):
+    async with emulated(tmp_path / "hci", ramp(5), mute=True):
         with pytest.raises(PatchError, match="sent nothing"):
             await listen(tmp_path / "hci", timeouts=timeouts)
 
@@ -191,7 +215,7 @@ async def test_no_emulator_says_what_to_start(tmp_path: Path) -> None:
 async def test_a_second_emulator_at_the_same_place_is_refused(tmp_path: Path) -> None:
     async with emulated(tmp_path / "hci", ramp(5)):
         with pytest.raises(OutputError, match=r"listens at .* already"):
-            async with VirtualRadio(tmp_path / "hci"):
+            async with SocketAir(tmp_path / "hci"):
                 pass
 
 
@@ -209,7 +233,7 @@ async def test_the_socket_of_a_killed_emulator_is_taken_over(tmp_path: Path) -> 
 async def test_what_is_no_socket_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "hci").write_text("a file of somebody")
     with pytest.raises(OutputError, match="no socket"):
-        async with VirtualRadio(tmp_path / "hci"):
+        async with SocketAir(tmp_path / "hci"):
             pass
     assert (tmp_path / "hci").read_text() == "a file of somebody"
 
