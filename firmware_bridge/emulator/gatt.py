@@ -83,8 +83,10 @@ class EmulatedPatch(Protocol):
     def samples_in_packet(self, mtu: int) -> int:
         """How many samples it sends at once over a link of this MTU."""
 
-    def packet(self, codes: Codes, number: int, stamp_ns: int, state: SensorState) -> Sequence[Send]:
-        """Notifications of samples int32 (n,), the first of which has this number and sensor time."""
+    def packet(
+        self, codes: Codes, number: int, stamps_ns: tuple[int, int], state: SensorState
+    ) -> Sequence[Send]:
+        """Notifications of samples int32 (n,): number of the first, sensor time of the first and last."""
 
     def status(self, state: SensorState) -> Sequence[Send]:
         """What it sends when its battery or contact changed."""

@@ -83,11 +83,12 @@ class H10:
         del mtu
         return SAMPLES_PER_FRAME
 
-    def packet(self, codes: Codes, number: int, stamp_ns: int, state: SensorState) -> Sequence[Send]:
+    def packet(
+        self, codes: Codes, number: int, stamps_ns: tuple[int, int], state: SensorState
+    ) -> Sequence[Send]:
         """See `EmulatedPatch`."""
         del number, state
-        last_ns = stamp_ns + round((len(codes) - 1) * 1e9 / RATE_HZ)
-        return (Send(DATA, encode_ecg_frame(last_ns, codes)),)
+        return (Send(DATA, encode_ecg_frame(stamps_ns[1], codes)),)
 
     def status(self, state: SensorState) -> Sequence[Send]:
         """See `EmulatedPatch`; an H10 says nothing of contact."""

@@ -74,10 +74,10 @@ class EmulatedSensor:
         codes = self._take(self.patch.samples_in_packet(mtu))
         if codes.size == 0:
             return Packet(self._world_s(), self.patch.ended(), "end")
-        stamp_ns = self._clock_ns + round(number / self._true_hz * 1e9)
+        stamps_ns = self._stamp_ns(number), self._stamp_ns(number + len(codes) - 1)
         self._advance(len(codes))
         extra, after = self._strike()
-        sends = self._harm([*self.patch.packet(codes, number, stamp_ns, self.state)])
+        sends = self._harm([*self.patch.packet(codes, number, stamps_ns, self.state)])
         due_s = max(self._world_s(), self._stalled_until_s)
         if after == "end":
             extra = [*extra, *self.patch.ended()]
@@ -87,6 +87,9 @@ class EmulatedSensor:
     def _true_hz(self) -> float:
         """Samples in a second of the sensor's own clock."""
         return self.patch.rate_hz * (1 + self.plan.rate_ppm * _PPM)
+
+    def _stamp_ns(self, number: int) -> int:
+        return self._clock_ns + round(number / self._true_hz * 1e9)
 
     def _world_s(self) -> float:
         return self.made / self._true_hz / (1 + self.plan.drift_ppm * _PPM)
