@@ -18,10 +18,9 @@ from typing import Any, TypeVar
 from edge_mi.errors import DeviceNotFound, PatchError
 from edge_mi.samples import Item
 
-from .battery import BATTERY_LEVEL
 from .life import FINAL, Event, Life, Patience, State
 from .profile import Profile, Wishes
-from .profiles import profile_for
+from .profiles import PROFILES, profiles_for
 from .radio import AdapterMissing, Connection, Radio, Timeouts
 from .receiver import Heard, Output, Receiver
 from .session import Ended, Refused, Started, Write
@@ -86,6 +85,7 @@ class PatchStream:
         self.profile = self._choices.profile
         self._receiver: Receiver | None = None
         self._error: PatchError | None = None
+        self._pending: list[Output] = []  # what came with the answer to the start
 
     @property
     def state(self) -> State:
@@ -178,17 +178,14 @@ class PatchStream:
         self._connection = connection = self._radio.connection(self._device, self._timeouts, lost)
         await connection.open()
         name = self._device.name or self._device.address
-        profile = self.profile or profile_for(self._device.name or "", connection.services)
-        if profile is None or not all(connection.has(each) for each in profile.subscribe):
-            wanted = (
-                "a profile that edge-mi speaks" if profile is None else f"{profile.title} ({profile.service})"
-            )
-            self._error = PatchError(f"{name} does not have the service of {wanted}")
+        found = [self.profile] if self.profile else profiles_for(self._device.name or "", connection.services)
+        if len(found) != 1 or not all(connection.has(each) for each in found[0].subscribe):
+            self._error = _no_profile(name, found)
             return Event.REFUSED
-        self.profile = profile
+        self.profile = profile = found[0]
         if self._receiver is None:
             wishes = self._choices.wishes
-            self._receiver = Receiver(lambda: profile.session(wishes), self.statistics)
+            self._receiver = Receiver(partial(profile.next_session, wishes), self.statistics)
         mtu = connection.mtu(profile.subscribe[-1])
         if mtu < profile.needed_mtu:
             self._tell(
@@ -212,28 +209,34 @@ class PatchStream:
     async def _subscribe(self) -> Event:
         assert self._connection is not None
         assert self.profile is not None
-        optional = [each for each in self.profile.optional if self._connection.has(each)]
-        for characteristic in (*self.profile.subscribe, *optional):
-            take = partial(self._notified, self._queue, characteristic)
-            try:
-                await self._connection.subscribe(characteristic, take)
-            except PatchError:
-                if characteristic in self.profile.subscribe or not self._connection.is_open:
-                    raise
-        if BATTERY_LEVEL in optional:
-            with suppress(PatchError):
-                self._notified(self._queue, BATTERY_LEVEL, await self._connection.read(BATTERY_LEVEL))
+        # a patch may send as soon as its ECG is subscribed: that comes last
+        for characteristic in filter(self._connection.has, self.profile.optional):
+            await self._subscribe_if_it_can(characteristic)
+        for characteristic in self.profile.subscribe:
+            await self._connection.subscribe(characteristic, self._taker(characteristic))
         return Event.SUBSCRIBED
+
+    async def _subscribe_if_it_can(self, characteristic: str) -> None:
+        """What can be done without: its value now, and whenever it changes."""
+        assert self._connection is not None
+        try:
+            await self._connection.subscribe(characteristic, self._taker(characteristic))
+            self._taker(characteristic)(await self._connection.read(characteristic))
+        except PatchError:
+            if not self._connection.is_open:
+                raise
 
     async def _start(self) -> Event:
         assert self._receiver is not None
         outputs = self._receiver.begin()
         while True:
-            for output in outputs:
+            rest = iter(outputs)
+            for output in rest:
                 event = await self._carry_out(output)
                 if event is not None:
                     if event is Event.STARTED:
                         self._tell(f"connected to {self._device.name or self._device.address}")
+                        self._pending = list(rest)
                     return event
             entry = await self._next_entry(self._timeouts.call)
             if entry is None:
@@ -258,7 +261,15 @@ class PatchStream:
         """Items of this connection, and at last the event that ended it."""
         assert self._receiver is not None
         timeout_s = self._timeouts.first_frame
+        outputs, self._pending = self._pending, []
         while True:
+            for output in outputs:
+                if isinstance(output, Heard):
+                    timeout_s = self._timeouts.silence
+                    yield output
+                elif (event := await self._attempt(partial(self._obey, output))) is not Event.STARTED:
+                    yield event
+                    return
             entry = await self._next_entry(timeout_s)
             if self._stop.is_set():
                 yield Event.STOP
@@ -271,15 +282,7 @@ class PatchStream:
                 return
             if entry.after_drop:
                 self._receiver.interrupt("overrun")
-            before = self.statistics.frames
-            for output in self._receiver.receive(entry.characteristic, entry.data, entry.host_s):
-                if isinstance(output, Heard):
-                    yield output
-                elif (event := await self._attempt(partial(self._obey, output))) is not Event.STARTED:
-                    yield event
-                    return
-            if self.statistics.frames > before:
-                timeout_s = self._timeouts.silence
+            outputs = list(self._receiver.receive(entry.characteristic, entry.data, entry.host_s))
 
     def _silent(self, timeout_s: float) -> Event:
         if self.statistics.frames == 0:
@@ -307,7 +310,7 @@ class PatchStream:
                 self._error = PatchError(f"the {title} refuses to stream its ECG: {output.reason}")
                 return Event.REFUSED
             case Ended():
-                self._tell(Event.DEVICE_ENDED.value)
+                self._tell(f"{Event.DEVICE_ENDED.value}{output.reason and f': {output.reason}'}")
                 return Event.DEVICE_ENDED
             case Heard():
                 pass  # before the answer to the start: of the measurement before
@@ -333,8 +336,14 @@ class PatchStream:
         if self.state not in FINAL:
             self._life.state = State.ENDED
 
-    def _notified(self, queue: asyncio.Queue[_Entry], characteristic: str, data: bytes) -> None:
-        self._take(queue, _Entry(characteristic, data, _now_s(), self._dropped))
+    def _taker(self, characteristic: str) -> Callable[[bytes], None]:
+        """What a notification of this connection calls."""
+        queue = self._queue
+
+        def take(data: bytes) -> None:
+            self._take(queue, _Entry(characteristic, data, _now_s(), self._dropped))
+
+        return take
 
     def _take(self, queue: asyncio.Queue[_Entry], entry: _Entry) -> None:
         if queue.full():
@@ -372,6 +381,16 @@ class PatchStream:
                 calling.cancel()
                 with suppress(asyncio.CancelledError, PatchError):
                     await calling
+
+
+def _no_profile(name: str, found: Sequence[Profile]) -> PatchError:
+    if len(found) == 1:
+        return PatchError(f"{name} does not have the service of the {found[0].title} ({found[0].service})")
+    if found:
+        keys = ", ".join(each.key for each in found)
+        return PatchError(f"{name} may be one of {keys}: say which with --profile")
+    titles = ", ".join(each.title for each in PROFILES.values() if each.names)
+    return PatchError(f"{name} is none of the patches that edge-mi speaks with ({titles})")
 
 
 def _now_s() -> float:

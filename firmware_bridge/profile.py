@@ -24,7 +24,8 @@ class Profile:
     service: UUID of the service that must be there after connecting. subscribe: characteristics, in the order in
     which they are subscribed. optional: characteristics that are subscribed where they exist. needed_mtu: ATT MTU below
     which the patch refuses or cuts its frames. encrypted: whether the link must be encrypted before anything is read.
-    session: makes the dialogue of one connection; raises ConfigError for a wish that the profile cannot meet.
+    session: makes the dialogue of one connection; raises ConfigError for a wish that the profile cannot meet. follow: makes
+    the next one after a lost link, for patches whose measurement can be resumed.
     """
 
     key: str
@@ -36,6 +37,13 @@ class Profile:
     session: Callable[[Wishes], Session]
     optional: tuple[str, ...] = (BATTERY_LEVEL,)
     encrypted: bool = False
+    follow: Callable[[Wishes, Session], Session] | None = None
+
+    def next_session(self, wishes: Wishes, before: Session | None) -> Session:
+        """The dialogue of a connection; `before`: that of the one before it."""
+        if before is None or self.follow is None:
+            return self.session(wishes)
+        return self.follow(wishes, before)
 
     def is_named(self, name: str) -> bool:
         """Whether a patch that advertises `name` is of this kind."""

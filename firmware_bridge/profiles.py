@@ -7,10 +7,18 @@ from typing import Final
 
 from edge_mi.errors import ConfigError
 
-from . import polar_h10
+from . import edge_mi_session, healthypi_session, movesense_session, polar_h10
 from .profile import Profile
 
-PROFILES: Final = {profile.key: profile for profile in (polar_h10.PROFILE,)}
+PROFILES: Final = {
+    profile.key: profile
+    for profile in (
+        polar_h10.PROFILE,
+        movesense_session.PROFILE,
+        *healthypi_session.PROFILES,
+        edge_mi_session.PROFILE,
+    )
+}
 
 
 def profile_named(key: str) -> Profile:
@@ -20,12 +28,10 @@ def profile_named(key: str) -> Profile:
     return PROFILES[key]
 
 
-def profile_for(name: str, services: Collection[str]) -> Profile | None:
-    """The profile of a patch of this name that has these services (UUIDs); None where it is not certain.
+def profiles_for(name: str, services: Collection[str]) -> list[Profile]:
+    """The profiles that a patch of this name with these services (UUIDs) may have: one, where it is certain.
 
     Makers share UUIDs between layouts, so the name decides first; services alone only where one profile has them.
     """
     fitting = [profile for profile in PROFILES.values() if profile.service in services]
-    named = [profile for profile in fitting if profile.is_named(name)]
-    found = named or fitting
-    return found[0] if len(found) == 1 else None
+    return [profile for profile in fitting if profile.is_named(name)] or fitting

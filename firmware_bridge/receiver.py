@@ -15,6 +15,9 @@ from .session import BadFrame, Battery, Contact, Ended, Message, Refused, Sessio
 from .statistics import StreamStatistics
 
 _LOW_PERCENT: Final = 15
+ARRIVAL_SHARE: Final = (
+    0.06  # of a patch without a clock: its crystal, the delays of a minute, a frame lost now and then
+)
 RATE_SHARE: Final = 0.02  # what the estimated rate may differ from the listed one (contract C2)
 
 
@@ -39,12 +42,14 @@ Output: TypeAlias = Heard | Said | Write | Started | Refused | Ended
 class Receiver:
     """What came out of one patch over all its connections.
 
-    make_session: a session for each connection. statistics: are kept up to date.
+    make_session: a session for each connection, given that of the one before. statistics: are kept up to date.
     """
 
-    def __init__(self, make_session: Callable[[], Session], statistics: StreamStatistics) -> None:
+    def __init__(
+        self, make_session: Callable[[Session | None], Session], statistics: StreamStatistics
+    ) -> None:
         self._make_session, self.statistics = make_session, statistics
-        self._session = make_session()
+        self._session = make_session(None)
         self._stream: FrameStream | None = None
         self._clock = SensorClock()
         self._contact: bool | None = None
@@ -52,7 +57,7 @@ class Receiver:
 
     def begin(self) -> Sequence[Output]:
         """What to do on a new connection, once everything is subscribed."""
-        self._session = self._make_session()
+        self._session = self._make_session(self._session)
         return self._take_all(self._session.begin(), 0.0)
 
     def receive(self, characteristic: str, data: bytes, host_s: float) -> Sequence[Output]:
@@ -117,9 +122,15 @@ class Receiver:
 
     def _wrong_rate(self) -> Refused | None:
         rate_hz, layout = self.statistics.rate_hz, self.format
-        if layout is None or rate_hz is None or abs(rate_hz / layout.rate_hz - 1) <= RATE_SHARE:
+        if layout is None or rate_hz is None:
             return None
-        if layout.stamped is None:  # by arrival: samples were lost, and nobody knows where
+        off = abs(rate_hz / layout.rate_hz - 1)
+        if layout.grade == "none" and off > ARRIVAL_SHARE:
+            return Refused(
+                f"{rate_hz:.1f} samples a second arrive, expected {layout.rate_hz:g}: it loses samples where nobody can see "
+                "it, and an ECG spliced from the rest is not judged"
+            )
+        if layout.grade == "none" or off <= RATE_SHARE:
             return None
         return Refused(
             f"its clock says {rate_hz:.1f} Hz, expected {layout.rate_hz:g} Hz within 2 %: samples are missing inside "

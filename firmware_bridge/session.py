@@ -37,7 +37,9 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The patch ended the measurement by itself."""
+    """The patch ended the measurement by itself. reason: what it said of that, if anything."""
+
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,9 @@ def read_plan(text: str) -> FaultPlan:
         given = tomllib.loads(text)
         faults = given.pop("fault", [])
         if not isinstance(faults, list):
-            raise ConfigError("fault in the plan is no list of tables; write [[fault]] above the keys of each")
+            raise ConfigError(
+                "fault in the plan is no list of tables; write [[fault]] above the keys of each"
+            )
         plan = strict.decode({**strict.encode(NO_FAULTS), **given}, FaultPlan)
         return replace(plan, fault=tuple(_fault(each, i) for i, each in enumerate(faults)))
     except tomllib.TOMLDecodeError as exc:

@@ -80,6 +80,9 @@ class EmulatedPatch(Protocol):
     def parted(self) -> None:
         """The link is gone."""
 
+    def alone(self, seconds: float) -> None:
+        """Time that passes while nobody is connected."""
+
     def samples_in_packet(self, mtu: int) -> int:
         """How many samples it sends at once over a link of this MTU."""
 

@@ -78,6 +78,9 @@ class H10:
         """See `EmulatedPatch`; a measurement ends with the link."""
         self.measuring = False
 
+    def alone(self, seconds: float) -> None:
+        """See `EmulatedPatch`."""
+
     def samples_in_packet(self, mtu: int) -> int:
         """See `EmulatedPatch`."""
         del mtu

@@ -32,6 +32,7 @@ class Peripheral:
         self._task: asyncio.Task[None] | None = None
         self._background: set[asyncio.Task[None]] = set()
         self._characteristics: dict[str, tuple[Characteristic, Any]] = {}
+        self._alone_since_s: float | None = None
         self.packets = 0
         self.commands: list[bytes] = []
         self.device = self._build(source, sink, address)
@@ -109,11 +110,14 @@ class Peripheral:
         return made
 
     def _on_connection(self, connection: Any) -> None:
+        if self._alone_since_s is not None and self._speed:
+            self.sensor.pass_time((time.monotonic() - self._alone_since_s) * self._speed)
         connection.on("disconnection", self._on_disconnection)
 
     def _on_disconnection(self, *_: Any) -> None:
         self._halt()
         self.patch.parted()
+        self._alone_since_s = time.monotonic()
 
     def _on_subscription(self, connection: Any, uuid: str, on: bool) -> None:
         before = self.patch.measuring

@@ -67,6 +67,7 @@ class EmulatedSensor:
     def pass_time(self, seconds: float) -> None:
         """The sensor goes on while nobody listens."""
         self._advance(round(seconds * self._true_hz))
+        self.patch.alone(seconds)
 
     def next_packet(self, mtu: int) -> Packet:
         """The next samples as notifications, with whatever goes wrong with them."""

@@ -3,37 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from edge_mi.firmware_bridge.client import PatchStream
-from edge_mi.firmware_bridge.emulator.fault_plan import Fault, FaultPlan
-from edge_mi.firmware_bridge.emulator.patches import PATCHES
-from edge_mi.firmware_bridge.emulator.peripheral import Peripheral
-from edge_mi.firmware_bridge.emulator.sensor import EmulatedSensor
+from edge_mi.firmware_bridge.emulator.fault_plan import Fault
 from edge_mi.firmware_bridge.emulator.socket_air import SocketAir
 from edge_mi.firmware_bridge.life import Patience
 from edge_mi.firmware_bridge.polar_pmd import SAMPLES_PER_FRAME as N
 from edge_mi.firmware_bridge.polar_pmd import START_ECG, STOP_ECG, Status
-from edge_mi.firmware_bridge.radio import Radio, Timeouts
-from edge_mi.firmware_bridge.target import target_of
+from patches import ADDRESS, QUICK, codes, emulated, listen, patch_stream, until
 
 from edge_mi import synthetic
 from edge_mi.bundle import Bundle
 from edge_mi.detector import Detector
 from edge_mi.errors import DeviceNotFound, OutputError, PatchError
-from edge_mi.samples import Chunk, Gap, Item
+from edge_mi.samples import Chunk, Gap
 from edge_mi.shipped import shipped_bundle
 from edge_mi.sources import chunks_of
-
-ADDRESS = "F0:F1:F2:F3:F4:F5"
-QUICK = Timeouts(scan=5, connect=5, call=2, first_frame=5, silence=5)
-PATIENT = Patience(first=5, lost=5, backoff=0.01)
 
 
 def ramp(frames: int) -> np.ndarray:
@@ -46,45 +34,10 @@ def at(packet: int) -> float:
     return (packet + 0.5) * N / 130
 
 
-@asynccontextmanager
-async def emulated(
-    path: Path, samples: np.ndarray, *, repeat: bool = False, **faults: Any
-) -> AsyncIterator[Peripheral]:
-    plan = FaultPlan(**faults)
-    sensor = EmulatedSensor(PATCHES["h10"](plan), samples, plan, repeat=repeat)
-    async with SocketAir(path) as air:
-        patch = Peripheral(*air.hci("patch"), sensor, address=ADDRESS, speed=0)
-        await patch.start()
-        yield patch
-
-
-@asynccontextmanager
-async def patch_stream(path: Path, name: str = "Polar H10", **options: Any) -> AsyncIterator[PatchStream]:
-    options = {"timeouts": QUICK, "patience": PATIENT, **options}
-    async with Radio(link=f"unix:{path}") as radio, PatchStream(radio, target_of(name), **options) as stream:
-        yield stream
-
-
-async def listen(path: Path, *, events: list[str] | None = None, **options: Any) -> tuple[list[Item], Any]:
-    tell = events.append if events is not None else None
-    async with patch_stream(path, on_event=tell, **options) as stream:
-        items = [item async for item in stream]
-    return items, stream.statistics
-
-
-def values(items: list[Item]) -> np.ndarray:
-    return np.rint(np.concatenate([i.samples_mv for i in items if isinstance(i, Chunk)]) * 1000)
-
-
-async def until(condition: Any) -> None:
-    while not condition():
-        await asyncio.sleep(0)
-
-
 async def test_every_sample_arrives_once_and_the_patch_is_left_stopped(tmp_path: Path) -> None:
     async with emulated(tmp_path / "hci", ramp(300)) as patch:
         items, statistics = await listen(tmp_path / "hci")
-        assert np.array_equal(values(items), ramp(300))
+        assert np.array_equal(codes(items), ramp(300))
         assert (statistics.samples_lost, statistics.gaps, statistics.frames) == (0, 0, 300)
         assert statistics.rate_hz == pytest.approx(130)
         assert patch.commands[0] == START_ECG
@@ -128,7 +81,7 @@ async def test_a_patch_that_was_left_streaming_is_stopped_first(tmp_path: Path) 
                 if len(items) == 40:
                     break
         assert patch.commands[:3] == [START_ECG, STOP_ECG, START_ECG]
-        steps = np.diff(values(items))
+        steps = np.diff(codes(items))
         assert set(steps) == {1, 1 - 20 * N}
         assert (stream.statistics.bad_frames, stream.statistics.gaps) == (0, 0)
 
@@ -193,7 +146,7 @@ async def test_a_link_with_small_packets_is_told_and_refused(tmp_path: Path) -> 
 
 
 async def test_a_patch_that_starts_and_sends_nothing_is_named(tmp_path: Path) -> None:
-    timeouts = Timeouts(scan=5, first_frame=0.1)
+    timeouts = replace(QUICK, first_frame=0.1)
     async with emulated(tmp_path / "hci", ramp(5), mute=True):
         with pytest.raises(PatchError, match="sent nothing"):
             await listen(tmp_path / "hci", timeouts=timeouts)
@@ -242,7 +195,7 @@ async def test_one_visitor_after_another_is_served(tmp_path: Path) -> None:
     async with emulated(tmp_path / "hci", ramp(10)):
         for _ in range(3):
             items, _ = await listen(tmp_path / "hci")
-            assert np.array_equal(values(items), ramp(10))
+            assert np.array_equal(codes(items), ramp(10))
 
 
 async def test_live_and_replay_of_the_same_samples_decide_the_same(tmp_path: Path) -> None:
