@@ -6,10 +6,12 @@ bleak takes its backends as classes, so `VirtualLink` makes two that know their 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Final
 
+import bleak
+from bleak.backends import BleakBackend
 from bleak.backends.characteristic import BleakGATTCharacteristic
 from bleak.backends.client import BaseBleakClient
 from bleak.backends.descriptor import BleakGATTDescriptor
@@ -103,6 +105,22 @@ class VirtualLink:
         """Make the two classes for a bumble device that is powered on."""
         self.scanner = type("VirtualScanner", (_Scanner,), {"central": central})
         self.client = type("VirtualClient", (_Client,), {"central": central})
+
+
+@asynccontextmanager
+async def as_platform(link: str) -> AsyncIterator[None]:
+    """Let every bleak program in this process reach the emulator at `link` instead of the system's adapter.
+
+    For apps and libraries that make their own `BleakClient`: run them unchanged inside this context.
+    """
+    async with VirtualLink(link) as virtual:
+        before = bleak.get_platform_scanner_backend_type, bleak.get_platform_client_backend_type
+        bleak.get_platform_scanner_backend_type = lambda: (virtual.scanner, BleakBackend.BLUEZ_DBUS)
+        bleak.get_platform_client_backend_type = lambda: (virtual.client, BleakBackend.BLUEZ_DBUS)
+        try:
+            yield
+        finally:
+            bleak.get_platform_scanner_backend_type, bleak.get_platform_client_backend_type = before
 
 
 class _Scanner(BaseBleakScanner):
