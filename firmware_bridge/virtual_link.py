@@ -113,14 +113,16 @@ async def as_platform(link: str) -> AsyncIterator[None]:
 
     For apps and libraries that make their own `BleakClient`: run them unchanged inside this context.
     """
+    names = ("get_platform_scanner_backend_type", "get_platform_client_backend_type")
+    before = {name: getattr(bleak, name) for name in names}
     async with VirtualLink(link) as virtual:
-        before = bleak.get_platform_scanner_backend_type, bleak.get_platform_client_backend_type
-        bleak.get_platform_scanner_backend_type = lambda: (virtual.scanner, BleakBackend.BLUEZ_DBUS)
-        bleak.get_platform_client_backend_type = lambda: (virtual.client, BleakBackend.BLUEZ_DBUS)
+        for name, backend in zip(names, (virtual.scanner, virtual.client), strict=True):
+            setattr(bleak, name, lambda backend=backend: (backend, BleakBackend.BLUEZ_DBUS))
         try:
             yield
         finally:
-            bleak.get_platform_scanner_backend_type, bleak.get_platform_client_backend_type = before
+            for name, function in before.items():
+                setattr(bleak, name, function)
 
 
 class _Scanner(BaseBleakScanner):
