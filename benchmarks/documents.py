@@ -22,6 +22,7 @@ from edge_mi.markdown import table as _table
 from edge_mi.notice import NOTICE
 
 from .alignment_figures import alignment_said
+from .bridge_states import bridge_states
 from .converter_figures import converter_figures
 from .device_figures import arm_figures, mcu_figures
 from .measured_on import labels_of, sample_of
@@ -98,6 +99,7 @@ def render_documents(root: Path) -> dict[Path, str]:
             ]
         )
         + "\n",
+        Path("docs/bluetooth-states.md"): bridge_states(),
         Path("docs/noise.svg"): noise_svg(results["noise"]),
         Path("docs/sizes.svg"): pareto_svg(results["sizes"]),
         SHIPPED / "MODEL_CARD.md": "\n".join(_card(bundle, cv)) + "\n",
