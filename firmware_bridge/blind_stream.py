@@ -26,6 +26,11 @@ class BlindStream:
         self._since_s, self._since_index = 0.0, 0  # where the arrival rate is counted from
         self._interrupted = False
 
+    @property
+    def stamp_s(self) -> float | None:
+        """See `FrameStream`."""
+        return None
+
     def interrupt(self, cause: str) -> None:
         """See `FrameStream`."""
         self._ledger.cause = cause

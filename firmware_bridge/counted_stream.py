@@ -29,6 +29,11 @@ class CountedStream:
         self._origin = _Origin(0, 0, 0.0)
         self._latest = (0, 0)  # number and stamp of the latest frame's first sample, unwrapped
 
+    @property
+    def stamp_s(self) -> float | None:
+        """See `FrameStream`."""
+        return None if self._layout.stamped is None else self._at_s(*self._latest)
+
     def interrupt(self, cause: str) -> None:
         """See `FrameStream`."""
         self._ledger.cause = cause

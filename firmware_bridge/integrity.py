@@ -16,6 +16,10 @@ from .statistics import StreamStatistics
 class FrameStream(Protocol):
     """One stream of frames. It knows no link."""
 
+    @property
+    def stamp_s(self) -> float | None:
+        """The latest frame's stamp as time of the stream; None without stamps."""
+
     def push(self, frame: Frame, host_s: float) -> list[Item]:
         """Items of one frame that arrived at `host_s`, seconds of this machine's monotonic clock."""
 

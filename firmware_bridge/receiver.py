@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
@@ -14,6 +15,8 @@ from .integrity import FrameStream, open_stream
 from .session import BadFrame, Battery, Contact, Ended, Message, Refused, Session, Started, Write
 from .statistics import StreamStatistics
 
+_STEPS: Final = 4
+_STEPS_WITHIN_S: Final = 300.0
 _LOW_PERCENT: Final = 15
 ARRIVAL_SHARE: Final = (
     0.06  # of a patch without a clock: its crystal, the delays of a minute, a frame lost now and then
@@ -52,6 +55,8 @@ class Receiver:
         self._session = make_session(None)
         self._stream: FrameStream | None = None
         self._clock = SensorClock()
+        self._steps: deque[float] = deque(maxlen=_STEPS)
+        self._clock_is_lost = False  # a stream that is not paced: its time is no time of this machine
         self._contact: bool | None = None
         self.format: StreamFormat | None = None
 
@@ -111,14 +116,22 @@ class Receiver:
             if item.n_samples is None:
                 self._clock.restart()
             return Heard(item, self._clock.host_s(item.t_s))
-        if self.format is not None and self.format.stamped is not None:
-            event = self._clock.observe(item.t_s + (len(item.samples_mv) - 1) / item.rate_hz, host_s)
-            self.statistics.clock_steps += event is not None
-            self.statistics.drift_ppm = self._clock.drift_ppm
-            began_s = self._clock.host_s(item.t_s)
-        else:
-            began_s = host_s - (len(item.samples_mv) - 1) / item.rate_hz
-        return Heard(replace(item, contact=self._contact), began_s)
+        return Heard(replace(item, contact=self._contact), self._began_s(item, host_s))
+
+    def _began_s(self, chunk: Chunk, host_s: float) -> float | None:
+        """This machine's time at the chunk's first sample: by the fit of the two clocks, or else by its arrival."""
+        stamp_s = None if self._stream is None else self._stream.stamp_s
+        if stamp_s is None or self._clock_is_lost:
+            return host_s - (len(chunk.samples_mv) - 1) / chunk.rate_hz
+        if self._clock.observe(stamp_s, host_s) is not None:
+            self.statistics.clock_steps += 1
+            self._steps.append(stamp_s)
+            if len(self._steps) == self._steps.maxlen and stamp_s - self._steps[0] < _STEPS_WITHIN_S:
+                self._clock_is_lost, self.statistics.clock_steps = True, 0
+                self.statistics.drift_ppm = None
+                return None
+        self.statistics.drift_ppm = self._clock.drift_ppm
+        return self._clock.host_s(chunk.t_s)
 
     def _wrong_rate(self) -> Refused | None:
         rate_hz, layout = self.statistics.rate_hz, self.format

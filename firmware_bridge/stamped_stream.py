@@ -5,22 +5,16 @@ A step that they overfill is a doubled frame, a late one, or a clock that was se
 
 from __future__ import annotations
 
-from collections import deque
-
-import numpy as np
-
 from edge_mi.samples import Chunk, Gap, Item
 
 from .frames import Frame, StreamFormat
 from .ledger import Ledger
+from .rate_fit import RateFit
 from .statistics import StreamStatistics
 
 _NS = 1e9
 _LONGEST_GAP_S = 3600.0  # beyond it the clock was set, not the link lost
 _FIT_AFTER_S = 60.0
-_FIT_POINTS = 128
-_FIT_SPACING_S = 0.5  # 64 s: long enough for the rate, short enough to follow a crystal that warms up
-_TRUSTED_POINTS = 8
 _TOLERANCE_SAMPLES = 1.5  # once the rate is known; stamps of an H10 were seen to jitter by 0.003 samples
 _UNKNOWN_RATE_SHARE = 0.06  # before that: the H10 may be 5 % off
 _UNKNOWN_CUT_SAMPLES = 3
@@ -41,8 +35,12 @@ class StampedStream:
         )
         self._usual_samples = 0
         self._start_ns = 0
-        self._run = _Run(0)
-        self._known_hz: float | None = None
+        self._fit = RateFit()
+
+    @property
+    def stamp_s(self) -> float | None:
+        """See `FrameStream`."""
+        return None if self._previous is None else (self._previous[0] - self._start_ns) / _NS
 
     def interrupt(self, cause: str) -> None:
         """See `FrameStream`."""
@@ -68,22 +66,23 @@ class StampedStream:
         cut = self._cut_samples(n, step)
         if cut:
             return self._take_cut(frame, stamp_ns, cut)
-        late = self._run.late_s(due, stamp_ns) * self._rate_hz if self._run.trusted else step - due
-        tolerance = _TOLERANCE_SAMPLES if self._known_hz else 1 + _UNKNOWN_RATE_SHARE * n
+        late_s = self._fit.late_s(due, stamp_ns)
+        late = step - due if late_s is None else late_s * self._rate_hz
+        tolerance = _TOLERANCE_SAMPLES if self._fit.rate_hz else 1 + _UNKNOWN_RATE_SHARE * n
         if late > tolerance:
-            self._run = _Run(stamp_ns)
+            self._fit.begin(stamp_ns)
             missing = round(late)
             begin_s = self._time_of(stamp_ns, n) - missing / self._rate_hz
             gap = self._gap(missing, begin_s)
             return [gap, self._chunk(frame, stamp_ns)]
-        self._run.add(due, stamp_ns)
+        self._fit.add(due, stamp_ns)
         self._ledger.cause = None
         self._learn_rate()
         return [self._chunk(frame, stamp_ns)]
 
     @property
     def _rate_hz(self) -> float:
-        return self._known_hz or self._layout.rate_hz
+        return self._fit.rate_hz or self._layout.rate_hz
 
     def _offset(self, n: int) -> int:
         """Place in a frame of `n` samples of the one that the stamp belongs to."""
@@ -98,10 +97,8 @@ class StampedStream:
         return before + (frame.stamp_ns - before + modulus // 2) % modulus - modulus // 2
 
     def _learn_rate(self) -> None:
-        if self._run.trusted:
-            self._known_hz = self._run.rate_hz()
-        if self._run.span_s >= _FIT_AFTER_S:
-            self._statistics.rate_hz = self._known_hz
+        if self._fit.span_s >= _FIT_AFTER_S:
+            self._statistics.rate_hz = self._fit.rate_hz
 
     def _is_late(self, stamp_ns: int, n: int) -> bool:
         """Whether its samples were written down as missing before it came; half a frame is a tolerance."""
@@ -113,13 +110,13 @@ class StampedStream:
     def _cut_samples(self, n: int, step: float) -> int:
         """Samples cut off the end of a frame that came when a whole one was due."""
         cut = self._usual_samples - n
-        if self._layout.stamped != "last" or cut < (1 if self._known_hz else _UNKNOWN_CUT_SAMPLES):
+        if self._layout.stamped != "last" or cut < (1 if self._fit.rate_hz else _UNKNOWN_CUT_SAMPLES):
             return 0
         return cut if abs(step - self._usual_samples) < abs(step - n) else 0
 
     def _take_cut(self, frame: Frame, stamp_ns: int, cut: int) -> list[Item]:
         # its stamp is that of a sample that is not there, so what is there is older, and the gap lies behind it
-        self._run = _Run(stamp_ns)
+        self._fit.begin(stamp_ns)
         chunk = self._chunk(frame, stamp_ns, earlier_s=cut / self._rate_hz)
         return [chunk, self._gap(cut, chunk.t_s + len(frame.codes) / self._rate_hz)]
 
@@ -127,7 +124,7 @@ class StampedStream:
         """Let the frame's first sample be at `at_s` of the stream."""
         before_s = self._offset(len(frame.codes)) / self._rate_hz
         self._start_ns = stamp_ns - round((before_s + at_s) * _NS)
-        self._run = _Run(stamp_ns)
+        self._fit.begin(stamp_ns)
         self._ledger.cause = None
 
     def _restart(self, frame: Frame, stamp_ns: int) -> list[Item]:
@@ -152,42 +149,3 @@ class StampedStream:
     def _time_of(self, stamp_ns: int, n: int) -> float:
         """Sensor time of the first of a frame's `n` samples, in seconds since the stream's first."""
         return (stamp_ns - self._start_ns) / _NS - self._offset(n) / self._rate_hz
-
-
-class _Run:
-    """The latest stamps of a stretch without gaps, and the line through them: time on sample number."""
-
-    def __init__(self, stamp_ns: int) -> None:
-        self._start_ns = stamp_ns
-        self._points: deque[tuple[int, float]] = deque([(0, 0.0)], maxlen=_FIT_POINTS)
-        self._samples = 0
-
-    def add(self, samples: int, stamp_ns: int) -> None:
-        self._samples += samples
-        at_s = (stamp_ns - self._start_ns) / _NS
-        if at_s - self._points[-1][1] >= _FIT_SPACING_S or not self.trusted:
-            self._points.append((self._samples, at_s))
-
-    @property
-    def trusted(self) -> bool:
-        """Whether there are enough stamps to hold the next one against."""
-        return len(self._points) >= _TRUSTED_POINTS
-
-    @property
-    def span_s(self) -> float:
-        return self._points[-1][1] - self._points[0][1]
-
-    def rate_hz(self) -> float:
-        return 1.0 / self._line()[0]
-
-    def late_s(self, samples: int, stamp_ns: int) -> float:
-        """How much later than the line says the stamp is that lies `samples` after the last one."""
-        slope, x, y = self._line()
-        return (stamp_ns - self._start_ns) / _NS - (y + slope * (self._samples + samples - x))
-
-    def _line(self) -> tuple[float, float, float]:
-        """Slope in s a sample, and the point of means."""
-        x, y = np.array(self._points, dtype=np.float64).T
-        mean_x, mean_y = float(x.mean()), float(y.mean())
-        slope = float(((x - mean_x) * (y - mean_y)).sum() / ((x - mean_x) ** 2).sum())
-        return slope, mean_x, mean_y

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from edge_mi.firmware_bridge.frames import Frame, StreamFormat
 from edge_mi.firmware_bridge.polar_h10 import FORMAT
+from edge_mi.firmware_bridge.rate_fit import RateFit
 from edge_mi.firmware_bridge.stamped_stream import StampedStream
 from edge_mi.firmware_bridge.statistics import StreamStatistics
 from hypothesis import given, settings
@@ -315,3 +316,37 @@ def test_a_frame_that_is_cut_with_a_first_stamp_leaves_its_gap_behind_it() -> No
     gap = items[51]
     assert isinstance(gap, Gap)
     assert gap.t_s == pytest.approx(50 * 0.125 + 10 / 128, abs=1e-3)
+
+
+@pytest.mark.parametrize(("rate_hz", "n"), [(128.0, 16), (512.0, 16), (512.0, 8)])
+def test_what_was_learned_of_the_rate_outlives_a_gap(rate_hz: float, n: int) -> None:
+    """A long gap right after a short one is counted with the rate of before: 1 sample and 0.1 % (C2)."""
+    layout = StreamFormat(
+        rate_hz=rate_hz, codes_per_mv=1.0, bits=24, stamped="first", stamp_modulus_ns=2**32 * 10**6
+    )
+    statistics = StreamStatistics()
+    stream = StampedStream(layout, statistics)
+    frames = milliseconds(round(200 * rate_hz / n), rate_hz=rate_hz * 1.003, n=n)
+    before, short, long = round(120 * rate_hz / n), 2, round(60 * rate_hz / n)
+    kept = [
+        *frames[:before],
+        *frames[before + short : before + short + 10],
+        *frames[before + short + 10 + long :],
+    ]
+    items = [item for frame in kept for item in stream.push(frame, 0.0)]
+    gaps = [item.n_samples for item in items if isinstance(item, Gap)]
+    assert gaps == [short * n, pytest.approx(long * n, abs=1 + 0.001 * long * n)]
+
+
+def test_a_rate_is_known_however_often_something_is_lost() -> None:
+    frames = [frame for i, frame in enumerate(sensor(2000, rate_hz=131.0)) if i % 20]
+    _, statistics = listen(frames)
+    assert statistics.rate_hz == pytest.approx(131.0, rel=1e-5)
+
+
+def test_days_of_stamps_add_no_rounding() -> None:
+    fit = RateFit()
+    fit.begin(0)
+    for i in range(1, 60_000):
+        fit.add(146_000, round(i * 146_000 * 1e9 / 130.4))
+    assert fit.rate_hz == pytest.approx(130.4, rel=1e-12)
