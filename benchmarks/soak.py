@@ -1,0 +1,144 @@
+"""A day of an emulated patch with a fault a minute, unpaced: every sample delivered or missing, and memory flat.
+
+`make soak`; prints one JSON document. Emulator, link, client and detector run in one process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import resource
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from edge_mi.firmware_bridge.bridge import patch_stream, radio_of
+from edge_mi.firmware_bridge.emulator.fault_plan import Fault, FaultPlan
+from edge_mi.firmware_bridge.emulator.patches import PATCHES
+from edge_mi.firmware_bridge.emulator.peripheral import Peripheral
+from edge_mi.firmware_bridge.emulator.sensor import EmulatedSensor
+from edge_mi.firmware_bridge.emulator.socket_air import SocketAir
+from edge_mi.firmware_bridge.resample import codes_at
+
+from edge_mi import synthetic
+from edge_mi.bundle import Bundle
+from edge_mi.detector import Detector
+from edge_mi.samples import Chunk
+from edge_mi.shipped import shipped_bundle
+
+from .machine import describe_machine
+
+SCHEMA: Final = 1
+ADDRESS: Final = "F0:F1:F2:F3:F4:F5"
+HEART_S: Final = 600.0
+_KINDS: Final = (
+    {"kind": "drop", "packets": 2},
+    {"kind": "duplicate", "packets": 3},
+    {"kind": "truncate", "packets": 1, "keep_bytes": 97},
+    {"kind": "reorder"},
+    {"kind": "stall", "for_s": 5.0},
+    {"kind": "disconnect", "for_s": 20.0},
+)
+_CYCLE_S: Final = 60.0 * len(_KINDS)
+_FIRST_S: Final = 90.0  # the rate of a stamped stream is fitted by then
+
+
+def main() -> int:
+    """Stream, measure and print; exit code 1 where a sample is unaccounted for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--hours", type=float, default=24.0, help="of the sensor's time (default: 24)")
+    parser.add_argument("--profile", choices=("h10", "movesense", "edgemi"), default="h10")
+    args = parser.parse_args()
+    document = asyncio.run(soak(args.profile, args.hours))
+    print(json.dumps(document))
+    return 0 if document["unaccounted_samples"] <= document["allowed_samples"] else 1
+
+
+def plan() -> FaultPlan:
+    """A fault a minute, each kind in turn, on a clock that is off."""
+    faults = tuple(
+        Fault(at_s=_FIRST_S + 60.0 * i, every_s=_CYCLE_S, **kind)  # type: ignore[arg-type]
+        for i, kind in enumerate(_KINDS)
+    )
+    return FaultPlan(drift_ppm=100.0, rate_ppm=1200.0, fault=faults)
+
+
+async def soak(profile: str, hours: float) -> dict[str, Any]:
+    """What a stream of `hours` came to."""
+    faults = plan()
+    patch = PATCHES[profile](faults)
+    heart = synthetic.ecg(HEART_S, rate_hz=500, seed=1).lead("I")
+    codes = codes_at(heart, 500, patch.rate_hz, patch.codes_per_mv)
+    sensor = EmulatedSensor(patch, codes, faults, repeat=True)
+    detector = Detector(Bundle.load(shipped_bundle()))
+    memory_mib: list[float] = []
+    decisions = 0
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "hci"
+        async with SocketAir(path) as air:
+            peripheral = Peripheral(*air.hci("patch"), sensor, address=ADDRESS, speed=0)
+            await peripheral.start()
+            async with (
+                radio_of(f"unix:{path}") as radio,
+                patch_stream(radio, patch.name.partition(" ")[0]) as stream,
+            ):
+                async for item in stream:
+                    decisions += len(detector.push(item))
+                    if item.t_s >= 3600.0 * (len(memory_mib) + 1):
+                        memory_mib.append(_rss_mib())
+                    if item.t_s >= 3600.0 * hours and isinstance(item, Chunk):
+                        break
+    statistics = stream.statistics
+    delivered_until = item.index + len(item.samples_mv)
+    counted = statistics.samples + statistics.samples_lost
+    return {
+        "schema": SCHEMA,
+        "machine": describe_machine(),
+        "profile": profile,
+        "grade": statistics.grade,
+        "hours": hours,
+        "faults": sum(each.times(-1.0, 3600.0 * hours) for each in faults.fault),
+        "times_real_time": round(3600.0 * hours / (time.monotonic() - start), 1),
+        "unaccounted_samples": abs(counted - delivered_until)
+        + abs(_made_until(item, codes, patch) - delivered_until),
+        "allowed_samples": 0 if statistics.grade == "counter" else _allowed(statistics),
+        "decisions": decisions,
+        "memory_mib": memory_mib,
+        "statistics": asdict(statistics),
+        "command": f"python -m edge_mi.benchmarks.soak --hours {hours:g} --profile {profile}",
+    }
+
+
+def _made_until(chunk: Chunk, codes: np.ndarray, patch: Any) -> int:
+    """The sensor's number of the sample after the chunk, by what is in it: the nearest such place of the record."""
+    found = np.rint(chunk.samples_mv * patch.codes_per_mv).astype(np.int64)
+    n = len(found)
+    wrapped = np.concatenate([codes, codes[:n]])
+    near = chunk.index % len(codes)
+    for shift in sorted(range(-_SEARCHED, _SEARCHED + 1), key=abs):
+        at = (near + shift) % len(codes)
+        if np.array_equal(wrapped[at : at + n], found):
+            return chunk.index + shift + n
+    raise SystemExit("the last chunk is not in the record near its index: samples were misplaced")
+
+
+_SEARCHED: Final = 500
+
+
+def _allowed(statistics: Any) -> int:
+    """One sample and 0.1 % of each gap (contract C2)."""
+    return int(statistics.gaps + 0.001 * statistics.samples_lost)
+
+
+def _rss_mib() -> float:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return round(pages * resource.getpagesize() / 2**20, 1)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,97 @@
+"""What reads bytes from the air, under a fuzzer that follows its branches: a frame or the documented error, nothing else.
+
+`make fuzz` runs a million inputs through each; `python tests/fuzz/decoders.py NAME [RUNS]` runs one. Needs atheris.
+"""
+
+from __future__ import annotations
+
+import binascii
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import atheris
+
+with atheris.instrument_imports(include=["edge_mi.firmware_bridge"]):
+    from edge_mi.firmware_bridge import edge_mi_packet, healthypi_packets, movesense_gsp, polar_pmd
+    from edge_mi.firmware_bridge.battery import BATTERY_LEVEL, decode_battery
+    from edge_mi.firmware_bridge.profile import Wishes
+    from edge_mi.firmware_bridge.profiles import PROFILES
+    from edge_mi.firmware_bridge.receiver import Receiver
+    from edge_mi.firmware_bridge.statistics import StreamStatistics
+
+from edge_mi.errors import FrameError
+
+RUNS = 1_000_000
+
+
+def or_frame_error(decode: Callable[[bytes], object]) -> Callable[[bytes], None]:
+    def run(data: bytes) -> None:
+        try:
+            decode(data)
+        except FrameError:
+            pass
+
+    return run
+
+
+def sealed(body: bytes) -> bytes:
+    """With the checksum that it should have."""
+    return body + binascii.crc_hqx(body, 0xFFFF).to_bytes(2, "little")
+
+
+def receiver(key: str) -> Callable[[bytes], None]:
+    """A whole stream of notifications of one profile: each is a length, a characteristic and its bytes."""
+    profile = PROFILES[key]
+    places = [*profile.subscribe, BATTERY_LEVEL]
+
+    def run(data: bytes) -> None:
+        given = atheris.FuzzedDataProvider(data)
+        stream = Receiver(lambda before: profile.next_session(Wishes(), before), StreamStatistics())
+        stream.begin()
+        host_s = 0.0
+        while given.remaining_bytes():
+            host_s += given.ConsumeIntInRange(0, 2000) / 1000
+            place = places[given.ConsumeIntInRange(0, len(places) - 1)]
+            stream.receive(place, given.ConsumeBytes(given.ConsumeIntInRange(0, 520)), host_s)
+            if given.ConsumeIntInRange(0, 15) == 0:
+                stream.interrupt("link_lost")
+                stream.begin()
+
+    return run
+
+
+TARGETS: dict[str, Callable[[bytes], Any]] = {
+    "h10-frame": or_frame_error(polar_pmd.decode_ecg_frame),
+    "h10-control": polar_pmd.decode_control_point,
+    "movesense-notification": or_frame_error(movesense_gsp.decode_notification),
+    "movesense-ecg": or_frame_error(movesense_gsp.decode_ecg),
+    "movesense-command": or_frame_error(movesense_gsp.decode_command),
+    "healthypi5": or_frame_error(lambda data: healthypi_packets.decode(healthypi_packets.HEALTHYPI_5, data)),
+    "healthypi-move": or_frame_error(lambda data: healthypi_packets.decode(healthypi_packets.HEALTHYPI_MOVE, data)),
+    "healthypi4": or_frame_error(lambda data: healthypi_packets.decode(healthypi_packets.HEALTHYPI_V4, data)),
+    "edgemi-data": or_frame_error(edge_mi_packet.decode_data),
+    "edgemi-control": or_frame_error(edge_mi_packet.decode_control),
+    "edgemi-command": or_frame_error(edge_mi_packet.decode_command),
+    # a fuzzer does not find checksums by itself
+    "edgemi-sealed-data": or_frame_error(lambda data: edge_mi_packet.decode_data(sealed(data))),
+    "edgemi-sealed-control": or_frame_error(lambda data: edge_mi_packet.decode_control(sealed(data))),
+    "edgemi-sealed-command": or_frame_error(lambda data: edge_mi_packet.decode_command(sealed(data))),
+    "battery": decode_battery,
+    **{f"{key}-stream": receiver(key) for key in PROFILES},
+}
+
+
+def main() -> int:
+    """Run one target; the fuzzer ends the process, with another exit code than 0 where something else was raised."""
+    if len(sys.argv) < 2 or sys.argv[1] not in TARGETS:
+        print(" ".join(TARGETS))
+        return 2
+    runs = int(sys.argv[2]) if len(sys.argv) > 2 else RUNS
+    atheris.Setup([sys.argv[0], f"-atheris_runs={runs}", "-max_len=600", "-verbosity=0"], TARGETS[sys.argv[1]])
+    atheris.Fuzz()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
