@@ -55,7 +55,11 @@ def endless(seed: int) -> Iterable[tuple[Item, float]]:
 
 
 def record(
-    folder: Path, items: Iterable[tuple[Item, float | None]], meta: RecordingMeta = META, *, close: bool = True
+    folder: Path,
+    items: Iterable[tuple[Item, float | None]],
+    meta: RecordingMeta = META,
+    *,
+    close: bool = True,
 ) -> Recorder:
     """A recording of `items` in `folder`; one that is not closed is as a killed program leaves it."""
     recorder = Recorder.open(folder, meta, wall_s=WALL_S, host_s=HOST_S)
@@ -109,7 +113,10 @@ def chunks(draw: st.DrawFn, layout: StreamFormat) -> Chunk:
 
 
 gaps = st.builds(
-    Gap, t_s=times, n_samples=st.one_of(st.none(), st.integers(1, 5000)), cause=st.text(min_size=1, max_size=20)
+    Gap,
+    t_s=times,
+    n_samples=st.one_of(st.none(), st.integers(1, 5000)),
+    cause=st.text(min_size=1, max_size=20),
 )
 metas = st.builds(
     of_format,
