@@ -18,9 +18,10 @@ from typing import Any, TypeVar
 from edge_mi.errors import DeviceNotFound, PatchError
 from edge_mi.samples import Item
 
+from .frames import StreamFormat
 from .life import FINAL, Event, Life, Patience, State
 from .profile import Profile, Wishes
-from .profiles import PROFILES, profiles_for
+from .profiles import no_profile, profiles_for
 from .radio import AdapterMissing, Connection, Radio, Timeouts
 from .receiver import Heard, Output, Receiver
 from .session import Ended, Refused, Started, Write
@@ -91,6 +92,21 @@ class PatchStream:
     def state(self) -> State:
         """What the bridge is doing."""
         return self._life.state
+
+    @property
+    def format(self) -> StreamFormat | None:
+        """What its frames are like, once it was heard."""
+        return None if self._receiver is None else self._receiver.format
+
+    @property
+    def device_name(self) -> str:
+        """What it calls itself; empty for nothing, or before it was found."""
+        return "" if self._device is None else str(self._device.name or "")
+
+    @property
+    def device_address(self) -> str:
+        """Its address; empty before it was found."""
+        return "" if self._device is None else str(self._device.address)
 
     async def __aenter__(self) -> PatchStream:
         try:
@@ -180,7 +196,7 @@ class PatchStream:
         name = self._device.name or self._device.address
         found = [self.profile] if self.profile else profiles_for(self._device.name or "", connection.services)
         if len(found) != 1 or not all(connection.has(each) for each in found[0].subscribe):
-            self._error = _no_profile(name, found)
+            self._error = no_profile(name, found)
             return Event.REFUSED
         self.profile = profile = found[0]
         if self._receiver is None:
@@ -381,16 +397,6 @@ class PatchStream:
                 calling.cancel()
                 with suppress(asyncio.CancelledError, PatchError):
                     await calling
-
-
-def _no_profile(name: str, found: Sequence[Profile]) -> PatchError:
-    if len(found) == 1:
-        return PatchError(f"{name} does not have the service of the {found[0].title} ({found[0].service})")
-    if found:
-        keys = ", ".join(each.key for each in found)
-        return PatchError(f"{name} may be one of {keys}: say which with --profile")
-    titles = ", ".join(each.title for each in PROFILES.values() if each.names)
-    return PatchError(f"{name} is none of the patches that edge-mi speaks with ({titles})")
 
 
 def _now_s() -> float:

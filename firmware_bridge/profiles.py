@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
 
-from edge_mi.errors import ConfigError
+from edge_mi.errors import ConfigError, PatchError
 
 from . import edge_mi_session, healthypi_session, movesense_session, polar_h10
 from .profile import Profile
@@ -35,3 +35,14 @@ def profiles_for(name: str, services: Collection[str]) -> list[Profile]:
     """
     fitting = [profile for profile in PROFILES.values() if profile.service in services]
     return [profile for profile in fitting if profile.is_named(name)] or fitting
+
+
+def no_profile(name: str, found: Sequence[Profile]) -> PatchError:
+    """Why the patch `name` cannot be spoken with, for which these were `found`: none, several, or one without its service."""
+    if len(found) == 1:
+        return PatchError(f"{name} does not have the service of the {found[0].title} ({found[0].service})")
+    if found:
+        keys = ", ".join(each.key for each in found)
+        return PatchError(f"{name} may be one of {keys}: say which with --profile")
+    titles = ", ".join(each.title for each in PROFILES.values() if each.names)
+    return PatchError(f"{name} is none of the patches that edge-mi speaks with ({titles})")

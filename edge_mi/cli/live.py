@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import re
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from edge_mi.cli.screen import Screen
@@ -71,19 +74,37 @@ async def _guard(args: argparse.Namespace, patch: _Patch, stream: Any) -> None:
 
 
 async def _stream_one(args: argparse.Namespace, screen: Screen, stream: Any, device: str) -> None:
-    async with stream:
+    async with AsyncExitStack() as exits:
+        recorder = None if args.record is None else exits.enter_context(_recorder(args, screen, stream))
+        await exits.enter_async_context(stream)
         screen.begin(f"{device}, placement {screen.placement}")
         if screen.placement != "lead-i":
             screen.tell(_CHEST)
         try:
             async for heard in stream.heard():
-                screen.take(heard.item, time.monotonic())
+                if recorder is not None:
+                    recorder.push(heard)
+                decisions = screen.take(heard.item, time.monotonic())
+                if recorder is not None:
+                    recorder.decisions(decisions)
                 if args.seconds is not None and _end_s(heard.item) >= args.seconds:
                     break
         finally:
             # what was heard until the patch was lost for good is still worth its page
-            screen.close()
+            last = screen.close()
+            if recorder is not None:
+                recorder.decisions(last)
             screen.end(stream.statistics)
+
+
+def _recorder(args: argparse.Namespace, screen: Screen, stream: Any) -> Any:
+    """A recorder in the folder that the user named; of several patches, each in a folder of its own in it."""
+    recording: Any = import_module("edge_mi.firmware_bridge.recording.follow")
+    folder: Path = args.record
+    if screen.label is not None:
+        folder.mkdir(exist_ok=True)
+        folder = folder / re.sub(r"[^A-Za-z0-9-]+", "-", screen.label)
+    return recording.StreamRecorder(folder, stream, screen.placement)
 
 
 def _end_s(item: Item) -> float:

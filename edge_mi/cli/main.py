@@ -19,6 +19,8 @@ from edge_mi.errors import EdgeMIError
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "export": ("edge_mi.cli.export", "write a checkpoint as an int8 bundle (TFLite and ONNX)"),
     "stream": ("edge_mi.cli.stream", "live lead I, or a record, to decisions"),
+    "record": ("edge_mi.cli.record", "lead I of a patch into a recording"),
+    "recording": ("edge_mi.cli.recording", "what is in a recording; EDF+ of it"),
     "emulate": ("edge_mi.cli.emulate", "serve a record as a Bluetooth patch"),
     "score": ("edge_mi.cli.score", "probability of each record of a folder"),
     "bench": ("edge_mi.cli.bench", "measure latency and memory on this machine"),
