@@ -29,6 +29,7 @@ from .statistics import StreamStatistics
 from .target import Target
 
 _T = TypeVar("_T")
+_E = TypeVar("_E", bound=Event | None)
 _QUEUED_MESSAGES = 4096  # 38 minutes of H10; what a stalled machine may fall behind
 _BACKLOG = 256
 _NO_WISHES = Wishes()
@@ -167,7 +168,7 @@ class PatchStream:
         if self.state is State.FAILED:
             raise self._error or PatchError("the patch is given up")
 
-    async def _attempt(self, doing: Callable[[], Awaitable[Event]]) -> Event:
+    async def _attempt(self, doing: Callable[[], Awaitable[_E]]) -> _E | Event:
         try:
             return await doing()
         except AdapterMissing as exc:
@@ -283,7 +284,7 @@ class PatchStream:
                 if isinstance(output, Heard):
                     timeout_s = self._timeouts.silence
                     yield output
-                elif (event := await self._attempt(partial(self._obey, output))) is not Event.STARTED:
+                elif event := await self._attempt(partial(self._carry_out, output)):
                     yield event
                     return
             entry = await self._next_entry(timeout_s)
@@ -308,10 +309,6 @@ class PatchStream:
             return Event.REFUSED
         self._error = PatchError(f"no frame for {timeout_s:g} s")
         return Event.SILENT
-
-    async def _obey(self, output: Output) -> Event:
-        """As `_carry_out`; STARTED for what ends nothing."""
-        return await self._carry_out(output) or Event.STARTED
 
     async def _carry_out(self, output: Output) -> Event | None:
         """Do what the receiver says; the event that it makes, if any."""

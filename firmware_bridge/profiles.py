@@ -38,7 +38,7 @@ def profiles_for(name: str, services: Collection[str]) -> list[Profile]:
 
 
 def no_profile(name: str, found: Sequence[Profile]) -> PatchError:
-    """Why the patch `name` cannot be spoken with, for which these were `found`: none, several, or one without its service."""
+    """Why the patch `name` cannot be spoken with, of which these were `found`: none, several, one without its service."""
     if len(found) == 1:
         return PatchError(f"{name} does not have the service of the {found[0].title} ({found[0].service})")
     if found:
