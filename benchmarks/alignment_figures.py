@@ -36,5 +36,5 @@ def alignment_said(cv: Json) -> str:
     ]
     return (
         f"{verdict}. AUROC of the aligned network minus that of the same network with the same fine-tuning from scratch, {len(found[0]['each'])} networks "
-        f"each, in pairs, n = {found[0]['n']}: {'; '.join(said)}. How much of this is left with a longer fine-tuning is in docs/figures.md, What else was tried."
+        f"each, in pairs, n = {found[0]['n']}: {'; '.join(said)}. How much of this is left with a longer fine-tuning is in docs/figures.md, What else was tried; what three networks of another budget show, there too, SelfMIS and its rivals."
     )

@@ -30,6 +30,7 @@ from .noise_figures import noise_figures, noise_svg
 from .pareto import pareto_svg
 from .polarity_figures import polarity_figures
 from .quantisation_figures import quantisation_figures
+from .reproduction_figures import reproduction_documents, reproduction_figures
 from .rival_figures import find_figure, no_better, rival_figures
 from .scale_figures import scale_figures
 from .size_figures import size_figures
@@ -87,6 +88,7 @@ def render_documents(root: Path) -> dict[Path, str]:
         Path("docs/figures.md"): "\n".join(
             [
                 *_figures(bundle, results),
+                *reproduction_figures(root),
                 *trial_figures(results["trials"]),
                 *noise_figures(results["noise"], results["spliced"]),
                 *polarity_figures(results["polarity"]),
@@ -103,6 +105,7 @@ def render_documents(root: Path) -> dict[Path, str]:
         Path("docs/noise.svg"): noise_svg(results["noise"]),
         Path("docs/sizes.svg"): pareto_svg(results["sizes"]),
         SHIPPED / "MODEL_CARD.md": "\n".join(_card(bundle, cv)) + "\n",
+        **reproduction_documents(root),
     }
 
 

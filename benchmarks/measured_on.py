@@ -8,6 +8,11 @@ SAMPLE: Final = "The records are the first record numbers of PTB-XL, from its ol
 _PART: Final = 19_000  # folds 1 to 9 of the whole collection hold more
 
 
+def alignment_of(command: str) -> str:
+    """Whether the network that `edge-mi train quick` made with this command was aligned, for a result's document."""
+    return "without alignment" if "--no-align" in command else "with alignment"
+
+
 def labels_of(document: dict[str, Any]) -> str:
     """The label rule of a result as a sentence with a space before it; nothing for a result that has none."""
     rule = document.get("label_rule")

@@ -34,6 +34,7 @@ from edge_mi.netspec import NetSpec
 from edge_mi.ranges import calibration_ranges
 
 from .int8_fold import Int8Fold, run_fold
+from .measured_on import alignment_of
 
 SCHEMA: Final = 1
 RESULT: Final = Path(__file__).resolve().parent / "results" / "qat.json"
@@ -95,6 +96,7 @@ def compare_qat(checkpoint: Checkpoint, run: RunFolder) -> dict[str, Any]:
         "schema": SCHEMA,
         "network": spec.name,
         "trained": f"{store.manifest.source.name}, folds {FOLDS[0]}-{FOLDS[-1]}, {len(store.rows_of(FOLDS))} records",
+        "alignment": alignment_of(checkpoint.info.provenance.command),
         "epochs": QatConfig().fit.epochs,
         "learning_rates": LEARNING_RATES,
         "seeds": SEEDS,

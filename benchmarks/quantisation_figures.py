@@ -35,7 +35,7 @@ def _ranges(result: Json) -> list[str]:
             ]
         )
     return [
-        f"Ways to choose activation ranges (`edge-mi export --ranges`), on a network trained on {result['trained'].partition(' of')[0]}. "
+        f"Ways to choose activation ranges (`edge-mi export --ranges`), on a network trained on {result['trained'].partition(' of')[0]}, {_alignment(result)}. "
         f"Calibrated on {result['calibrated']}; measured on {result['measured']}, n = {result['n']}, {result['n_positive']} with MI. "
         f"AUROC in float: {_figure(result['auroc_float'])}. Saturated: share of values beyond the range in the worst tensor. "
         f"Made by `{result['command']}`.",
@@ -89,7 +89,7 @@ def _qat(result: Json) -> list[str]:
         else f"On fold 9 {len(gains)} intervals of QAT minus what it replaces lie above 0."
     )
     return [
-        f"Training in int8 (`edge-mi train qat`) beside quantising after training, on a network trained on {result['trained']}. "
+        f"Training in int8 (`edge-mi train qat`) beside quantising after training, on a network trained on {result['trained']}, {_alignment(result)}. "
         f"*Trained further* gets the same {result['epochs']} epochs in float and is quantised after them, by percentiles as the "
         f"first; both are means over {len(result['seeds'])} seeds at the learning rate that was best on fold 8 of "
         f"{', '.join(f'{rate:g}' for rate in result['learning_rates'])}; fold 9 decided nothing. *Channels unequal* is the "
@@ -128,6 +128,11 @@ def _replaced(result: Json) -> list[tuple[str, str, Json]]:
         for d in found["differences"]
         if d["of"] == "QAT int8" and d["minus"] in ("trained int8", "trained further int8")
     ]
+
+
+def _alignment(result: Json) -> str:
+    """How the network was trained; results from before it was written down are without alignment."""
+    return str(result.get("alignment", "without alignment"))
 
 
 def _figure(found: Json) -> str:

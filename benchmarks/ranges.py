@@ -19,6 +19,7 @@ from edge_mi.ranges import calibration_ranges
 from edge_mi.store import WindowStore
 
 from .int8_fold import auroc_document, difference_document, run_fold
+from .measured_on import alignment_of
 
 SCHEMA: Final = 1
 RESULT: Final = Path(__file__).resolve().parent / "results" / "ranges.json"
@@ -63,6 +64,7 @@ def compare_ranges(checkpoint: Checkpoint, store: WindowStore) -> dict[str, Any]
         "schema": SCHEMA,
         "network": info.net.name,
         "trained": info.provenance.data[0].selection,
+        "alignment": alignment_of(info.provenance.command),
         "calibrated": f"{store.manifest.source.name}, folds {CALIBRATION_FOLDS[0]}-{CALIBRATION_FOLDS[-1]}",
         "measured": f"{store.manifest.source.name} fold {FOLD}, windows of the store, family fast",
         "n": len(rows),

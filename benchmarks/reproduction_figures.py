@@ -17,6 +17,7 @@ Json = dict[str, Any]
 REPORT: Final = Path("docs/reproduction")
 RESULTS: Final = "results.json"
 _TASKS: Final = ("mi_vs_all", "mi_vs_other_abnormal")
+_REGIMES: Final = {"finetune": "fine-tuned", "probe_100": "linear probe, all labels", "12 leads": "12 leads"}
 
 
 def reproduction_documents(root: Path) -> dict[Path, str]:
@@ -40,7 +41,7 @@ def reproduction_figures(root: Path) -> list[str]:
     for task in _TASKS:
         header += [question(task), "95 %", "minus scratch", "95 %, patients", "95 %, patients and seeds"]
     rows = [
-        [method, _parameters(report, method), regime.replace("_", " "), *_cells(report, method, regime)]
+        [method, _parameters(report, method), _REGIMES[regime], *_cells(report, method, regime)]
         for method, regime in _places(report)
     ]
     return [
@@ -48,8 +49,9 @@ def reproduction_figures(root: Path) -> list[str]:
         f"{ran_on['data']}: {ran_on['records']} records of {ran_on['patients']} patients, {ran_on['positives']} with MI; three groups of folds held out in "
         f"turn, {len(report['seeds'])} seeds, one encoder and one budget for all. Fine-tuned, and linear probes with all labels. The paper's own numbers are of "
         "other data and are not repeated here. Methods, nine types, ages, probabilities, retrieval, ST levels and the learning curve are in "
-        f"[reproduction/table.md](reproduction/table.md), everything as numbers in [{RESULTS}](reproduction/{RESULTS}). Made by `{report['command']}`.", "",
+        f"[reproduction/table.md](reproduction/table.md), everything as numbers in [{RESULTS}](reproduction/{RESULTS}). Made by `make reproduction`.", "",
         *table(header, rows), "",
+        *(_told_apart(report, task) for task in _TASKS), "",
         *(f"![{words}](reproduction/{name}.svg)" for name, words in (
             ("differences", "Difference of every method to scratch, with its interval"),
             ("learning_curve", "AUROC against the number of training records"),
@@ -60,8 +62,20 @@ def reproduction_figures(root: Path) -> list[str]:
 def _places(report: Json) -> list[tuple[str, str]]:
     """Methods and regimes of the short table, the probes after fine-tuning and the ceiling last."""
     places = list(dict.fromkeys((f["method"], f["regime"]) for f in report["figures"]))
-    order = ("finetune", "probe_100", "12 leads")
-    return [place for regime in order for place in places if place[1] == regime]
+    return [place for regime in _REGIMES for place in places if place[1] == regime]
+
+
+def _told_apart(report: Json, task: str) -> str:
+    """Which fine-tuned methods differ from scratch when patients and seeds are drawn, in words."""
+    methods = [method for method, regime in _places(report) if regime == "finetune"]
+    found = {method: _find(report["differences"], method, "scratch", "finetune", task) for method in methods}
+    limits = {method: minus["interval_with_seeds"] for method, minus in found.items() if minus is not None}
+    better = [method for method, (low, _) in limits.items() if low > 0]
+    worse = [method for method, (_, high) in limits.items() if high < 0]
+    return (
+        f"Fine-tuned, {question(task)}, {len(limits)} methods against scratch with patients and seeds drawn: better "
+        f"{', '.join(better) or 'none'}; worse {', '.join(worse) or 'none'}."
+    )
 
 
 def _parameters(report: Json, method: str) -> str:

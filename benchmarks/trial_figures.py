@@ -36,7 +36,7 @@ def trial_figures(document: Json) -> list[str]:
         _said("Apart from 0 with patients and seeds drawn, and better", helped),
         _said("Apart from 0 and worse", hurt),
         "Everything else is not told apart from what it changes. Masked reconstruction, synthesis of the other leads and the other rivals are "
-        "methods of `edge-mi train reproduce`.",
+        "methods of `edge-mi train reproduce`, above.",
     ]  # fmt: skip
 
 

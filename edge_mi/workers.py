@@ -13,6 +13,8 @@ from multiprocessing import get_context, parent_process
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
+# one process a core: what multiplies matrices inside it must not start threads of its own, which would fight for cores
+_ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 AHEAD: Final = 4  # pieces of work begun for each worker: enough that none waits, few enough for any archive
 
 _Item = TypeVar("_Item")
@@ -34,11 +36,15 @@ class WorkerPool(ProcessPoolExecutor):
         )
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """As the executor's; processes start here, with the parent's signal mask."""
+        """As the executor's; processes start here, with the parent's signal mask, and one thread of arithmetic."""
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        unset = [name for name in _ONE_THREAD if name not in os.environ]
+        os.environ.update(dict.fromkeys(unset, "1"))
         try:
             return super().submit(fn, *args, **kwargs)
         finally:
+            for name in unset:
+                del os.environ[name]
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def in_order(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
+import pytest
 from doomed import killed_by_thirteen
 
 from edge_mi.workers import WorkerPool
@@ -35,3 +37,14 @@ def test_little_is_begun_ahead_of_what_is_taken() -> None:
         for i in range(20):
             assert next(results) == i
             assert len(begun) <= i + 8
+
+
+def test_a_worker_has_one_thread_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    with WorkerPool(1) as pool:
+        found = [
+            pool.submit(os.getenv, name).result() for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
+        ]
+    assert found == ["1", "3"]
+    assert "OPENBLAS_NUM_THREADS" not in os.environ
