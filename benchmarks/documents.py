@@ -22,6 +22,7 @@ from edge_mi.markdown import table as _table
 from edge_mi.notice import NOTICE
 
 from .alignment_figures import alignment_said
+from .bridge_figures import bridge_figures
 from .bridge_states import bridge_states
 from .converter_figures import converter_figures
 from .device_figures import arm_figures, mcu_figures
@@ -160,8 +161,8 @@ def _headline(bundle: Bundle, cv: Json) -> list[str]:
 
 
 def _figures(bundle: Bundle, results: dict[str, Json]) -> list[str]:
-    cv, latency, stream, install, startup = (
-        results[name] for name in ("cross_validation", "latency", "stream", "install_size", "startup")
+    cv, latency, install, startup = (
+        results[name] for name in ("cross_validation", "latency", "install_size", "startup")
     )
     lines = ["# Figures", "", "Written from results by `python -m edge_mi.benchmarks.documents`.", ""]
     lines += ["## The model that ships", "", f"`{bundle.model_id}`, {bundle.info.net.parameters:,} parameters, "
@@ -229,9 +230,7 @@ def _figures(bundle: Bundle, results: dict[str, Json]) -> list[str]:
     )
     lines += ["", f"The whole detector runs at {latency['realtime_factor']:g} times real time on one core; "
               f"peak memory of the benchmark {latency['rss_mb']:g} MB.", ""]  # fmt: skip
-    lines += ["## From patch to decision", "", f"{stream['seconds']:g} s of ECG from an emulated H10 over a virtual link, unpaced, emulator "
-              f"and detector sharing one core: {stream['times_real_time']:g} times real time, {stream['samples_lost']} of "
-              f"{stream['samples_sent']:,} samples lost. Made by `{stream['command']}`.", ""]  # fmt: skip
+    lines += bridge_figures(results["stream"], results["soak"], results["sensor_clock"])
     lines += ["## Install", "", f"`edge-mi[{install['extras']}]` takes {install['mib']:g} MiB on disk ({install['architecture']}, Python "
               f"{install['python']}), of it " + ", ".join(f"{name} {mib:g}" for name, mib in install["largest_mib"].items())
               + f". Made by `{install['command']}`.", ""]  # fmt: skip

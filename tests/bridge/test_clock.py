@@ -3,86 +3,28 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
+from edge_mi.benchmarks.sensor_clock import (
+    DAY_S,
+    EPOCH_S,
+    HOST_S,
+    Array,
+    Heard,
+    Jitter,
+    connection_events,
+    exponential,
+    listen,
+    mostly_slow,
+    true_times,
+    uniform,
+    warming,
+)
 from edge_mi.firmware_bridge.clock import ClockEvent, SensorClock
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
-
-Array = NDArray[np.float64]
-Jitter = Callable[[np.random.Generator, Array], Array]
-
-DAY_S = 24 * 3600.0
-FRAME_S = 73 / 130
-EPOCH_S = 599_616_000.0
-HOST_S = 12_345.0
-
-
-def uniform(rng: np.random.Generator, true_s: Array) -> Array:
-    return rng.uniform(0, 0.2, len(true_s))
-
-
-def exponential(rng: np.random.Generator, true_s: Array) -> Array:
-    return np.minimum(rng.exponential(0.05, len(true_s)), 0.2)
-
-
-def connection_events(rng: np.random.Generator, true_s: Array) -> Array:
-    """The next event of 30 ms; one frame in twenty misses up to four, one in a thousand waits for up to 3 s."""
-    n = len(true_s)
-    delay = np.ceil(true_s / 0.03) * 0.03 - true_s
-    delay += np.where(rng.random(n) < 0.05, 0.03 * rng.integers(1, 5, n), 0)
-    return delay + np.where(rng.random(n) < 0.001, rng.uniform(0, 3, n), 0)
-
-
-def mostly_slow(rng: np.random.Generator, true_s: Array) -> Array:
-    """150 to 200 ms, but one frame in fifty below 10 ms."""
-    n = len(true_s)
-    return np.where(rng.random(n) < 0.02, rng.uniform(0, 0.01, n), rng.uniform(0.15, 0.2, n))
-
-
-def warming(true_s: Array) -> Array:
-    """Sensor seconds of a crystal whose drift swings by 20 ppm within 6 h."""
-    turn = 2 * np.pi / (6 * 3600)
-    return true_s - 20e-6 / turn * (1 - np.cos(turn * true_s))
-
-
-@dataclass
-class Heard:
-    """What a clock said frame by frame, each time with no more than it had heard until then."""
-
-    true_s: Array
-    errors_s: Array
-    drifts_ppm: Array
-    events: list[tuple[float, ClockEvent]] = field(default_factory=list)
-
-    def error_ms(self, begin_s: float, end_s: float, *, settled: tuple[float, float] | None = None) -> Array:
-        """Off the truth, but for the constant offset of all or of the `settled` part."""
-        among = (self.true_s >= begin_s) & (self.true_s < end_s)
-        a, b = settled or (begin_s, end_s)
-        usual = np.median(self.errors_s[(self.true_s >= a) & (self.true_s < b)])
-        return np.abs(self.errors_s[among] - usual) * 1e3
-
-
-def true_times(length_s: float) -> Array:
-    return (np.arange(1, int(length_s / FRAME_S) + 1)) * FRAME_S - 1 / 130
-
-
-def listen(true_s: Array, sensor_s: Array, delay_s: Array, clock: SensorClock | None = None) -> Heard:
-    """Frames arrive in the order in which they were sent."""
-    clock = clock or SensorClock()
-    arrival_s = HOST_S + np.maximum.accumulate(true_s + delay_s)
-    estimates, drifts, events = [], [], []
-    for at, sensor, host in zip(true_s.tolist(), sensor_s.tolist(), arrival_s.tolist(), strict=True):
-        event = clock.observe(sensor, host)
-        if event is not None:
-            events.append((at, event))
-        estimates.append(clock.host_s(sensor))
-        drifts.append(clock.drift_ppm)
-    return Heard(true_s, np.array(estimates) - HOST_S - true_s, np.array(drifts, dtype=np.float64), events)
 
 
 def observe_all(clock: SensorClock, frames: Iterable[tuple[float, float]]) -> None:

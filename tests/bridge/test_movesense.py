@@ -255,7 +255,10 @@ def test_refusals_are_said_in_words(status: int, words: str) -> None:
 def test_a_frame_shows_that_a_silent_sensor_started() -> None:
     made = session()
     first, second = gsp.encode_ecg(REFERENCE, 0, [1]), gsp.encode_ecg(REFERENCE, 8, [2])
-    assert heard(made, *first) == [Started(format_at(128))]
+    began, frame = heard(made, *first)
+    assert began == Started(format_at(128))
+    assert isinstance(frame, Frame)
+    assert frame.codes.tolist() == [1]
     (frame,) = heard(made, *second)
     assert isinstance(frame, Frame)
     assert frame.codes.tolist() == [2]
@@ -346,7 +349,9 @@ def test_in_whatever_order_parts_come_each_is_in_a_frame_or_counted_or_awaited(c
 
 def test_a_split_frame_starts_a_silent_sensor_too() -> None:
     assert heard(session(), FIRST_1) == []
-    assert heard(session(), FIRST_1, SECOND_1) == [Started(format_at(128))]
+    began, frame = heard(session(), FIRST_1, SECOND_1)
+    assert began == Started(format_at(128))
+    assert isinstance(frame, Frame)
 
 
 # the rest

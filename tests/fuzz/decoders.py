@@ -1,13 +1,15 @@
 """What reads bytes from the air, under a fuzzer that follows its branches: a frame or the documented error, nothing else.
 
-`make fuzz` runs a million inputs through each; `python tests/fuzz/decoders.py NAME [RUNS]` runs one. Needs atheris.
+`make fuzz` runs a million inputs through each; `python tests/fuzz/decoders.py [NAME [RUNS]]` runs one. Needs atheris.
 """
 
 from __future__ import annotations
 
 import binascii
+import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import atheris
@@ -27,10 +29,8 @@ RUNS = 1_000_000
 
 def or_frame_error(decode: Callable[[bytes], object]) -> Callable[[bytes], None]:
     def run(data: bytes) -> None:
-        try:
+        with suppress(FrameError):
             decode(data)
-        except FrameError:
-            pass
 
     return run
 
@@ -68,7 +68,9 @@ TARGETS: dict[str, Callable[[bytes], Any]] = {
     "movesense-ecg": or_frame_error(movesense_gsp.decode_ecg),
     "movesense-command": or_frame_error(movesense_gsp.decode_command),
     "healthypi5": or_frame_error(lambda data: healthypi_packets.decode(healthypi_packets.HEALTHYPI_5, data)),
-    "healthypi-move": or_frame_error(lambda data: healthypi_packets.decode(healthypi_packets.HEALTHYPI_MOVE, data)),
+    "healthypi-move": or_frame_error(
+        lambda data: healthypi_packets.decode(healthypi_packets.HEALTHYPI_MOVE, data)
+    ),
     "healthypi4": or_frame_error(lambda data: healthypi_packets.decode(healthypi_packets.HEALTHYPI_V4, data)),
     "edgemi-data": or_frame_error(edge_mi_packet.decode_data),
     "edgemi-control": or_frame_error(edge_mi_packet.decode_control),
@@ -83,12 +85,23 @@ TARGETS: dict[str, Callable[[bytes], Any]] = {
 
 
 def main() -> int:
-    """Run one target; the fuzzer ends the process, with another exit code than 0 where something else was raised."""
-    if len(sys.argv) < 2 or sys.argv[1] not in TARGETS:
-        print(" ".join(TARGETS))
+    """Run one target, or all, each in a process of its own, which the fuzzer ends with its own exit code."""
+    name, *rest = sys.argv[1:] or ["all"]
+    runs = int(rest[0]) if rest else RUNS
+    if name == "all":
+        failed = [
+            each for each in TARGETS if subprocess.run([sys.executable, __file__, each, str(runs)]).returncode
+        ]
+        print(
+            f"{len(TARGETS)} targets, {runs} inputs each"
+            + (f"; failed: {', '.join(failed)}" if failed else "")
+        )
+        return int(bool(failed))
+    if name not in TARGETS:
+        print(f"unknown target {name!r}; there are {' '.join(TARGETS)}, or all", file=sys.stderr)
         return 2
-    runs = int(sys.argv[2]) if len(sys.argv) > 2 else RUNS
-    atheris.Setup([sys.argv[0], f"-atheris_runs={runs}", "-max_len=600", "-verbosity=0"], TARGETS[sys.argv[1]])
+    print(name, flush=True)
+    atheris.Setup([sys.argv[0], f"-atheris_runs={runs}", "-max_len=600", "-verbosity=0"], TARGETS[name])
     atheris.Fuzz()
     return 0
 
