@@ -6,14 +6,17 @@ frames may have been late only, but a window must not be judged across what nobo
 
 from __future__ import annotations
 
+from collections import deque
+
 from edge_mi.samples import Item
 
-from .frames import Frame, StreamFormat
+from .frames import RATE_AFTER_S, Frame, StreamFormat
 from .ledger import Ledger
 from .statistics import StreamStatistics
 
 _PAUSE_S = 1.0  # beyond what connection intervals and retries of a link that lives make
-_RATE_AFTER_S = 60.0
+_RATE_OVER_S = 120.0  # short enough to see a link that grows worse after good hours
+_RATE_STEP_S = 1.0
 
 
 class BlindStream:
@@ -23,11 +26,11 @@ class BlindStream:
         self._layout, self._statistics = layout, statistics
         self._ledger = Ledger(layout, statistics)
         self._arrived_s: float | None = None
-        self._since_s, self._since_index = 0.0, 0  # where the arrival rate is counted from
+        self._arrivals: deque[tuple[float, int]] = deque()  # when, and samples until then
         self._interrupted = False
 
     @property
-    def stamp_s(self) -> float | None:
+    def latest_s(self) -> float | None:
         """See `FrameStream`."""
         return None
 
@@ -45,8 +48,7 @@ class BlindStream:
             self._ledger.cause = None
         elif paused or self._interrupted:
             items.append(self._ledger.unknown(self._now_s(), "pause"))
-        if before_s is None or items:
-            self._since_s, self._since_index = host_s, self._ledger.index + len(frame.codes)
+            self._arrivals.clear()
         self._interrupted = False
         items.append(self._ledger.chunk(frame, self._now_s()))
         self._learn_rate(host_s)
@@ -56,6 +58,11 @@ class BlindStream:
         return self._ledger.index / self._layout.rate_hz
 
     def _learn_rate(self, host_s: float) -> None:
-        elapsed_s = host_s - self._since_s
-        if elapsed_s >= _RATE_AFTER_S:
-            self._statistics.rate_hz = (self._ledger.index - self._since_index) / elapsed_s
+        arrivals, index = self._arrivals, self._ledger.index
+        if not arrivals or host_s - arrivals[-1][0] >= _RATE_STEP_S:
+            arrivals.append((host_s, index))
+        while host_s - arrivals[0][0] > _RATE_OVER_S:
+            arrivals.popleft()
+        elapsed_s = host_s - arrivals[0][0]
+        if elapsed_s >= RATE_AFTER_S:
+            self._statistics.rate_hz = (index - arrivals[0][1]) / elapsed_s

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from edge_mi.samples import Chunk, Item
 
-from .frames import COUNTER_MODULUS, Frame, StreamFormat
+from .frames import COUNTER_MODULUS, LONGEST_GAP_S, NS, RATE_AFTER_S, Frame, StreamFormat, unwrapped
 from .ledger import Ledger
 from .statistics import StreamStatistics
-
-_NS = 1e9
-_LONGEST_GAP_S = 3600.0  # a counter that jumps further is not believed
-_FIT_AFTER_S = 60.0
 
 
 class CountedStream:
     """Turns the frames of one sensor into items; times are those of its clock, where it sends one.
 
-    A new measurement, a counter that ran backwards and a jump of more than an hour are restarts: nobody knows how
+    A new measurement, a counter that was set back and a jump of more than an hour are restarts: nobody knows how
     much was lost, and time goes on from where it was.
     """
 
@@ -30,9 +26,11 @@ class CountedStream:
         self._latest = (0, 0)  # number and stamp of the latest frame's first sample, unwrapped
 
     @property
-    def stamp_s(self) -> float | None:
+    def latest_s(self) -> float | None:
         """See `FrameStream`."""
-        return None if self._layout.stamped is None else self._at_s(*self._latest)
+        if self._layout.stamped is None:
+            return None
+        return self._at_s(*self._latest) + (self._due - 1 - self._latest[0]) / self._layout.rate_hz
 
     def interrupt(self, cause: str) -> None:
         """See `FrameStream`."""
@@ -47,13 +45,13 @@ class CountedStream:
         if not self._begun:
             self._begin(frame, at_s=0.0)
             return [self._take(frame, self._due)]
-        missing = _signed(frame.counter - self._due)
-        first = self._due + missing
+        first = unwrapped(frame.counter, self._due, COUNTER_MODULUS)
+        missing = first - self._due
         if frame.measurement != self._measurement:
             return self._restart(frame)
-        if missing < 0 and self._ledger.is_late(first, first + len(frame.codes) - 1):
+        if missing < 0 and self._is_old(first, first + len(frame.codes)):
             return []
-        if not 0 <= missing <= _LONGEST_GAP_S * self._layout.rate_hz:
+        if not 0 <= missing <= LONGEST_GAP_S * self._layout.rate_hz:
             return self._restart(frame)
         if missing == 0:
             self._ledger.cause = None
@@ -62,6 +60,10 @@ class CountedStream:
         gap_s = chunk_s - missing / self._layout.rate_hz
         gap = self._ledger.gap(missing, gap_s, self._due, first - 1)
         return [gap, self._take(frame, first)]
+
+    def _is_old(self, first: int, end: int) -> bool:
+        behind_s = (self._due - first) / self._layout.rate_hz
+        return self._ledger.is_late(first, end - 1) or self._ledger.is_stray(first, end, behind_s=behind_s)
 
     def _begin(self, frame: Frame, *, at_s: float) -> None:
         assert frame.counter is not None
@@ -92,25 +94,24 @@ class CountedStream:
         """Seconds since the stream's first sample: by the sensor's clock, or else by the nominal rate."""
         if self._layout.stamped is None:
             return self._origin.at_s + (number - self._origin.number) / self._layout.rate_hz
-        return self._origin.at_s + (stamp_ns - self._origin.stamp_ns) / _NS
+        return self._origin.at_s + (stamp_ns - self._origin.stamp_ns) / NS
 
     def _unwrapped(self, frame: Frame, first: int) -> int:
         """The frame's stamp, counted on over the wraps of the sensor's clock that the counter says there were."""
         if frame.stamp_ns is None or self._layout.stamp_modulus_ns is None:
             return frame.stamp_ns or 0
         number, stamp_ns = self._latest
-        expected = stamp_ns + round((first - number) / self._layout.rate_hz * _NS)
-        modulus = self._layout.stamp_modulus_ns
-        return expected + (frame.stamp_ns - expected + modulus // 2) % modulus - modulus // 2
+        expected = stamp_ns + round((first - number) / self._layout.rate_hz * NS)
+        return unwrapped(frame.stamp_ns, expected, self._layout.stamp_modulus_ns)
 
     def _stamp_due(self) -> int:
         number, stamp_ns = self._latest
-        return stamp_ns + round((self._due - number) / self._layout.rate_hz * _NS)
+        return stamp_ns + round((self._due - number) / self._layout.rate_hz * NS)
 
     def _learn_rate(self) -> None:
         number, stamp_ns = self._latest
-        elapsed_s = (stamp_ns - self._origin.stamp_ns) / _NS
-        if self._layout.stamped is not None and elapsed_s >= _FIT_AFTER_S:
+        elapsed_s = (stamp_ns - self._origin.stamp_ns) / NS
+        if self._layout.stamped is not None and elapsed_s >= RATE_AFTER_S:
             self._statistics.rate_hz = (number - self._origin.number) / elapsed_s
 
 
@@ -121,9 +122,3 @@ class _Origin:
 
     def __init__(self, number: int, stamp_ns: int, at_s: float) -> None:
         self.number, self.stamp_ns, self.at_s = number, stamp_ns, at_s
-
-
-def _signed(difference: int) -> int:
-    """A difference of two counters, as the shorter way round."""
-    half = COUNTER_MODULUS // 2
-    return (difference + half) % COUNTER_MODULUS - half

@@ -164,7 +164,7 @@ class EdgeMiSession:
         return [Ended(_ENDS.get(reason, ""))] if by_itself else []
 
     def _on_contact(self, on: bool | None) -> Sequence[Message]:
-        if on is None or on == self._contact:
+        if on == self._contact:
             return []
         self._contact = on
         return [Contact(on)]

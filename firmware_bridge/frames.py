@@ -9,6 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 COUNTER_MODULUS: Final = 1 << 32
+NS: Final = 1e9
+LONGEST_GAP_S: Final = (
+    3600.0  # a counter or clock that jumps further was set: no link is believed to be lost so long
+)
+RATE_AFTER_S: Final = 60.0  # what a stream must last before a rate is fitted to it
 
 Codes: TypeAlias = NDArray[np.int32]
 Grade: TypeAlias = Literal["counter", "stamp", "none"]
@@ -39,6 +44,11 @@ class StreamFormat:
         if self.counted:
             return "counter"
         return "none" if self.stamped is None else "stamp"
+
+
+def unwrapped(value: int, expected: int, modulus: int) -> int:
+    """The number nearest to `expected` of those that are `value` modulo `modulus`."""
+    return expected + (value - expected + modulus // 2) % modulus - modulus // 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -17,8 +17,8 @@ class FrameStream(Protocol):
     """One stream of frames. It knows no link."""
 
     @property
-    def stamp_s(self) -> float | None:
-        """The latest frame's stamp as time of the stream; None without stamps."""
+    def latest_s(self) -> float | None:
+        """Time of the latest frame's last sample by the sensor's clock, as time of the stream; None without stamps."""
 
     def push(self, frame: Frame, host_s: float) -> list[Item]:
         """Items of one frame that arrived at `host_s`, seconds of this machine's monotonic clock."""

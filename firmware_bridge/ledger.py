@@ -11,6 +11,7 @@ from .statistics import StreamStatistics
 
 _REMEMBERED_FRAMES = 32
 _REMEMBERED_GAPS = 32
+_STRAY_S = 60.0
 
 
 class Ledger:
@@ -26,6 +27,7 @@ class Ledger:
         self.cause: str | None = None
         self._recent: deque[tuple[object, bytes]] = deque(maxlen=_REMEMBERED_FRAMES)
         self._gaps: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED_GAPS)
+        self._stray_end: float | None = None
 
     def is_double(self, frame: Frame) -> bool:
         """Whether these very bytes were seen a moment ago; counts them if so, remembers them if not."""
@@ -44,8 +46,22 @@ class Ledger:
         self.statistics.late_frames += 1
         return True
 
+    def is_stray(self, first: float, end: float, *, behind_s: float, slack: float = 0.0) -> bool:
+        """Whether a frame from `first` to `end`, `behind_s` behind and awaited by no gap, is an old one come again.
+
+        Counts it if so. A second one at once that goes on, within `slack`, where it ended is not old: counter or clock
+        were set back. So are those further behind, and those that come after something may have been missing.
+        """
+        goes_on = self._stray_end is not None and abs(first - self._stray_end) <= slack
+        if goes_on or behind_s > _STRAY_S or self.cause is not None:
+            return False
+        self._stray_end = end
+        self.statistics.late_frames += 1
+        return True
+
     def chunk(self, frame: Frame, t_s: float) -> Chunk:
         """The frame's samples as delivered."""
+        self._stray_end = None
         chunk = Chunk(
             t_s=t_s,
             samples_mv=frame.codes / self.layout.codes_per_mv,

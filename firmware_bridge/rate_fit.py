@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 
-_NS = 1e9
+from .frames import NS
+
 _POINTS = 128
 _SPACING_NS = 500_000_000  # 64 s: long enough for the rate, short enough to follow a crystal that warms up
 _TRUSTED_POINTS = 8
@@ -91,17 +92,17 @@ class _Run:
 
     @property
     def span_s(self) -> float:
-        return (self._points[-1][1] - self._points[0][1]) / _NS
+        return (self._points[-1][1] - self._points[0][1]) / NS
 
     def sums(self) -> _Sums:
         n = len(self._points)
         xx, xy = n * self._xx - self._x * self._x, n * self._xy - self._x * self._y
-        return _Sums(xx / n, xy / n / _NS, self.span_s)
+        return _Sums(xx / n, xy / n / NS, self.span_s)
 
     def late_s(self, samples: int, stamp_ns: int, slope: float) -> float:
         n = len(self._points)
-        line_s = self._y / n / _NS + slope * (self._samples + samples - self._x / n)
-        return (stamp_ns - self._start_ns) / _NS - line_s
+        line_s = self._y / n / NS + slope * (self._samples + samples - self._x / n)
+        return (stamp_ns - self._start_ns) / NS - line_s
 
     def _count(self, x: int, y: int, sign: int) -> None:
         self._x += sign * x

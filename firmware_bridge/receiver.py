@@ -58,16 +58,28 @@ class Receiver:
         self._steps: deque[float] = deque(maxlen=_STEPS)
         self._clock_is_lost = False  # a stream that is not paced: its time is no time of this machine
         self._contact: bool | None = None
+        self._has_started = False  # on this connection
+        self._cut_bytes: int | None = None
         self.format: StreamFormat | None = None
 
-    def begin(self) -> Sequence[Output]:
-        """What to do on a new connection, once everything is subscribed."""
+    def begin(self, cut_bytes: int | None = None) -> Sequence[Output]:
+        """What to do on a new connection, once everything is subscribed.
+
+        cut_bytes: the length of a notification that this connection may have cut, None where it cuts none.
+        """
         self._session = self._make_session(self._session)
+        self._has_started, self._cut_bytes = False, cut_bytes
         return self._take_all(self._session.begin(), 0.0)
 
     def receive(self, characteristic: str, data: bytes, host_s: float) -> Sequence[Output]:
         """What a notification means that arrived at `host_s`, seconds of the monotonic clock."""
-        return self._take_all(self._session.receive(characteristic, data), host_s)
+        messages = self._session.receive(characteristic, data)
+        if len(data) == self._cut_bytes:  # a frame that was cut may look whole
+            cut = BadFrame(
+                f"a frame of {len(data)} bytes is as long as the link allows and may have been cut"
+            )
+            messages = [cut if isinstance(each, Frame) else each for each in messages]
+        return self._take_all(messages, host_s)
 
     def end(self) -> Sequence[Write]:
         """What leaves the patch stopped."""
@@ -102,10 +114,11 @@ class Receiver:
             self._stream = open_stream(started.format, self.statistics)
         elif self.format != started.format:
             return [Refused(f"it came back with another format ({started.format.rate_hz:g} Hz): start anew")]
+        self._has_started = True
         return [started]
 
     def _frame(self, frame: Frame, host_s: float) -> Sequence[Output]:
-        if self._stream is None:  # of a measurement that somebody else left behind
+        if self._stream is None or not self._has_started:  # of a measurement that was left behind
             return []
         items = self._stream.push(frame, host_s)
         refusal = self._wrong_rate()
@@ -115,18 +128,18 @@ class Receiver:
         if not isinstance(item, Chunk):
             if item.n_samples is None:
                 self._clock.restart()
-            return Heard(item, self._clock.host_s(item.t_s))
+            return Heard(item, None if self._clock_is_lost else self._clock.host_s(item.t_s))
         return Heard(replace(item, contact=self._contact), self._began_s(item, host_s))
 
     def _began_s(self, chunk: Chunk, host_s: float) -> float | None:
         """This machine's time at the chunk's first sample: by the fit of the two clocks, or else by its arrival."""
-        stamp_s = None if self._stream is None else self._stream.stamp_s
-        if stamp_s is None or self._clock_is_lost:
+        latest_s = None if self._stream is None else self._stream.latest_s
+        if latest_s is None or self._clock_is_lost:
             return host_s - (len(chunk.samples_mv) - 1) / chunk.rate_hz
-        if self._clock.observe(stamp_s, host_s) is not None:
+        if self._clock.observe(latest_s, host_s) is not None:
             self.statistics.clock_steps += 1
-            self._steps.append(stamp_s)
-            if len(self._steps) == self._steps.maxlen and stamp_s - self._steps[0] < _STEPS_WITHIN_S:
+            self._steps.append(latest_s)
+            if len(self._steps) == self._steps.maxlen and latest_s - self._steps[0] < _STEPS_WITHIN_S:
                 self._clock_is_lost, self.statistics.clock_steps = True, 0
                 self.statistics.drift_ppm = None
                 return None
@@ -155,12 +168,20 @@ class Receiver:
         first = self.statistics.bad_frames == 1
         return [Said(f"{reason}; such frames are counted and left out")] if first else []
 
-    def _touched(self, on: bool) -> Sequence[Output]:
+    def _touched(self, on: bool | None) -> Sequence[Output]:
         before, self._contact = self._contact, on
-        if on or before is False:
-            return [Said("the electrodes are on again")] if on and before is False else []
-        self.statistics.contact_losses += 1
-        return [Said("the electrodes are off: nothing is judged until they are on")]
+        if on is False and before is not False:
+            self.statistics.contact_losses += 1
+            return [Said("the electrodes are off: nothing is judged until they are on")]
+        if on is not False and before is False:
+            return [
+                Said(
+                    "the electrodes are on again"
+                    if on
+                    else "the patch does not know if its electrodes touch skin"
+                )
+            ]
+        return []
 
     def _charged(self, percent: int) -> Sequence[Output]:
         before, self.statistics.battery_percent = self.statistics.battery_percent, percent

@@ -51,9 +51,9 @@ class BadFrame:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """Whether the electrodes touch skin, as the patch says."""
+    """Whether the electrodes touch skin, as the patch says; None from when it does not know."""
 
-    on: bool
+    on: bool | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ class StreamStatistics:
         words = [f"{self.samples} samples in {self.frames} frames", rate]
         if self.gaps:
             words.append(f"{self.samples_lost} samples lost in {self.gaps} gaps")
-        elif self.loss_visible:
+        elif self.loss_visible and not self.unknown_gaps:
             words.append("none lost")
         if self.drift_ppm is not None:
             words.append(f"clock {self.drift_ppm:+.0f} ppm against this machine's")

@@ -67,3 +67,9 @@ def test_a_lost_link_is_a_gap_of_unknown_length_however_short() -> None:
 def test_the_rate_of_arrival_shows_what_no_frame_shows() -> None:
     kept = [i * 0.064 for i in range(2000) if i % 10]
     assert listen(kept)[1].rate_hz == pytest.approx(125 * 0.9, rel=0.01)
+
+
+def test_the_rate_of_arrival_is_that_of_the_last_minutes_whatever_was_before() -> None:
+    hours = int(2 * 3600 / 0.064)
+    kept = [i * 0.064 for i in range(hours + 1900) if i < hours or i % 5]
+    assert listen(kept)[1].rate_hz == pytest.approx(125 * 0.8, rel=0.01)

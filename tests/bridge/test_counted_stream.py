@@ -133,7 +133,7 @@ def test_without_a_clock_time_is_counted() -> None:
 
 def test_the_cause_of_a_gap_is_the_one_that_is_known() -> None:
     stream = CountedStream(FORMAT, StreamStatistics())
-    frames = sensor(6)
+    frames = sensor(8)
     stream.push(frames[0], 0.0)
     stream.interrupt("link_lost")
     gap = stream.push(frames[3], 0.0)[0]
@@ -141,4 +141,53 @@ def test_the_cause_of_a_gap_is_the_one_that_is_known() -> None:
     assert (gap.cause, gap.n_samples) == ("link_lost", 2 * N)
     stream.interrupt("link_lost")
     stream.push(frames[4], 0.0)  # nothing was missing after all
-    stream.push(frames[5], 0.0)
+    later = stream.push(frames[7], 0.0)[0]
+    assert isinstance(later, Gap)
+    assert (later.cause, later.n_samples) == ("lost", 2 * N)
+
+
+def test_a_frame_that_comes_again_after_many_others_is_dropped_and_counted() -> None:
+    frames = sensor(60)
+    items, statistics = listen([*frames[:40], frames[25], *frames[40:], frames[30]])
+    assert account(items) == 60 * N
+    assert (statistics.late_frames, statistics.restarts, statistics.gaps) == (0, 0, 0)
+    assert statistics.duplicate_frames == 2
+    items, statistics = listen([*frames[:40], frames[3], *frames[40:]])
+    assert account(items) == 60 * N
+    assert (statistics.late_frames, statistics.restarts, statistics.gaps) == (1, 0, 0)
+
+
+def test_a_first_frame_that_overtook_another_begins_the_stream() -> None:
+    frames = sensor(4)
+    items, statistics = listen([frames[1], frames[0], *frames[2:]])
+    assert [item.n_samples for item in items if isinstance(item, Gap)] == []
+    assert sum(len(item.samples_mv) for item in items if isinstance(item, Chunk)) == 3 * N
+    assert statistics.late_frames == 1
+
+
+def test_a_counter_that_was_set_back_by_little_is_a_restart_with_its_second_frame() -> None:
+    frames = sensor(20)
+    later = [
+        Frame(codes=each.codes + 1, counter=each.counter, stamp_ns=each.stamp_ns, measurement=1)
+        for each in frames
+    ]
+    items, statistics = listen([*frames, *later[6:10]])
+    assert (statistics.restarts, statistics.late_frames) == (1, 1)
+    assert [item.n_samples for item in items if isinstance(item, Gap)] == [None]
+    assert sum(len(item.samples_mv) for item in items if isinstance(item, Chunk)) == 23 * N
+
+
+def test_after_a_lost_link_a_counter_that_is_behind_is_a_restart_at_once() -> None:
+    statistics = StreamStatistics()
+    stream = CountedStream(FORMAT, statistics)
+    frames = sensor(10)
+    for frame in frames:
+        stream.push(frame, 0.0)
+    stream.interrupt("link_lost")
+    later = Frame(
+        codes=frames[2].codes + 1, counter=frames[2].counter, stamp_ns=frames[2].stamp_ns, measurement=1
+    )
+    gap, chunk = stream.push(later, 0.0)
+    assert isinstance(gap, Gap)
+    assert (gap.n_samples, gap.cause) == (None, "link_lost")
+    assert isinstance(chunk, Chunk)

@@ -116,7 +116,7 @@ def test_contact_is_told_before_the_samples_and_when_it_changes() -> None:
         )
     ]
     assert seen == [
-        [Frame], [Contact(True), Frame], [Frame], [Frame], [Contact(False), Frame], [Contact(True), Frame]
+        [Frame], [Contact(True), Frame], [Frame], [Contact(None), Frame], [Contact(False), Frame], [Contact(True), Frame]
     ]  # fmt: skip
 
 
@@ -125,7 +125,7 @@ def test_a_status_tells_battery_and_changed_contact() -> None:
     assert session.receive(CONTROL, emp.encode_status(80, True)) == [Battery(80), Contact(True)]
     assert session.receive(CONTROL, emp.encode_status(79, True)) == [Battery(79)]
     assert session.receive(CONTROL, emp.encode_status(None, False)) == [Contact(False)]
-    assert session.receive(CONTROL, emp.encode_status(None, None)) == []
+    assert session.receive(CONTROL, emp.encode_status(None, None)) == [Contact(None)]
     assert session.receive(BATTERY_LEVEL, b"\x57") == [Battery(87)]
 
 

@@ -226,6 +226,35 @@ def test_a_jump_of_a_few_milliseconds_is_no_gap() -> None:
     assert statistics.gaps == 0
 
 
+@pytest.mark.parametrize("back_s", [0.05, 0.1, 0.2, 0.27])
+def test_a_clock_that_is_set_back_by_a_part_of_a_frame_makes_no_gap(back_s: float) -> None:
+    frames = sensor(400)
+    behind = [frame_of(frame.stamp_ns - round(back_s * 1e9), frame.codes) for frame in frames[200:]]  # type: ignore[operator]
+    items, statistics = listen([*frames[:200], *behind])
+    assert account(items) == 400 * N
+    assert (statistics.gaps, statistics.restarts) == (0, 0)
+    assert statistics.rate_hz == pytest.approx(130, abs=0.01)
+
+
+def test_a_frame_that_comes_again_after_many_others_is_dropped_and_counted() -> None:
+    frames = sensor(160)
+    items, statistics = listen(
+        [*frames[:60], frames[45], frames[50], *frames[60:100], frames[60], *frames[100:]]
+    )
+    assert account(items) == 160 * N
+    assert (statistics.gaps, statistics.restarts) == (0, 0)
+    assert (statistics.duplicate_frames, statistics.late_frames) == (2, 1)
+
+
+@pytest.mark.parametrize("back_s", [2.0, 8.0])
+def test_a_clock_that_is_set_back_by_seconds_is_a_restart_with_its_second_frame(back_s: float) -> None:
+    frames = sensor(100)
+    behind = [frame_of(frame.stamp_ns - round(back_s * 1e9), frame.codes) for frame in frames[50:]]  # type: ignore[operator]
+    items, statistics = listen([*frames[:50], *behind])
+    assert (statistics.restarts, statistics.late_frames, statistics.gaps) == (1, 1, 0)
+    assert sum(len(item.samples_mv) for item in items if isinstance(item, Chunk)) == 99 * N
+
+
 def test_statistics_read_as_a_sentence() -> None:
     text = str(listen(sensor(5) + sensor(8)[6:])[1])
     assert text == "511 samples in 7 frames, rate not fitted yet, 73 samples lost in 1 gaps"
