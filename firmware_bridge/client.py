@@ -19,6 +19,7 @@ from edge_mi.errors import DeviceNotFound, PatchError
 from edge_mi.samples import Item
 
 from .frames import StreamFormat
+from .inbox import Entry, Inbox
 from .life import FINAL, Event, Life, Patience, State
 from .profile import Profile, Wishes
 from .profiles import no_profile, profiles_for
@@ -31,18 +32,8 @@ from .target import Target
 _T = TypeVar("_T")
 _E = TypeVar("_E", bound=Event | None)
 _QUEUED_MESSAGES = 4096  # 38 minutes of H10; what a stalled machine may fall behind
-_BACKLOG = 256
+_ATT_HEADER_BYTES = 3  # of a notification
 _NO_WISHES = Wishes()
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """From the link: a notification with its characteristic and time of arrival, or, with none, its end."""
-
-    characteristic: str | None
-    data: bytes = b""
-    host_s: float = 0.0
-    after_drop: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +71,8 @@ class PatchStream:
         self._tell = on_event or (lambda _: None)
         self._timeouts, self._chance = timeouts or Timeouts(), chance
         self._life = Life(patience or Patience())
-        self._queue: asyncio.Queue[_Entry] = asyncio.Queue()
-        self._dropped = False
+        self._inbox = Inbox(_QUEUED_MESSAGES, self.statistics)
+        self._cut_bytes: int | None = None
         self._device: Any = None
         self._connection: Connection | None = None
         self.profile = self._choices.profile
@@ -165,6 +156,7 @@ class PatchStream:
         streamed = self.statistics.frames > 0
         if self._life.on(event, _now_s()) is State.STREAMING:
             self.statistics.reconnects += streamed
+            self._error = None
         if self.state is State.FAILED:
             raise self._error or PatchError("the patch is given up")
 
@@ -189,10 +181,8 @@ class PatchStream:
         return Event.FOUND
 
     async def _connect(self) -> Event:
-        queue: asyncio.Queue[_Entry] = asyncio.Queue(_QUEUED_MESSAGES)
-        self._queue = queue
-        lost = partial(self._take, queue, _Entry(None))
-        self._connection = connection = self._radio.connection(self._device, self._timeouts, lost)
+        self._inbox = Inbox(_QUEUED_MESSAGES, self.statistics)
+        self._connection = connection = self._radio.connection(self._device, self._timeouts, self._inbox.end)
         await connection.open()
         name = self._device.name or self._device.address
         found = [self.profile] if self.profile else profiles_for(self._device.name or "", connection.services)
@@ -204,7 +194,8 @@ class PatchStream:
             wishes = self._choices.wishes
             self._receiver = Receiver(partial(profile.next_session, wishes), self.statistics)
         mtu = connection.mtu(profile.subscribe[-1])
-        if mtu < profile.needed_mtu:
+        self._cut_bytes = mtu - _ATT_HEADER_BYTES if mtu < profile.needed_mtu else None
+        if self._cut_bytes is not None:
             self._tell(
                 f"the link's MTU is {mtu}; {profile.title} needs {profile.needed_mtu} and may refuse or cut its frames"
             )
@@ -230,22 +221,22 @@ class PatchStream:
         for characteristic in filter(self._connection.has, self.profile.optional):
             await self._subscribe_if_it_can(characteristic)
         for characteristic in self.profile.subscribe:
-            await self._connection.subscribe(characteristic, self._taker(characteristic))
+            await self._connection.subscribe(characteristic, self._inbox.taker(characteristic))
         return Event.SUBSCRIBED
 
     async def _subscribe_if_it_can(self, characteristic: str) -> None:
         """What can be done without: its value now, and whenever it changes."""
         assert self._connection is not None
         try:
-            await self._connection.subscribe(characteristic, self._taker(characteristic))
-            self._taker(characteristic)(await self._connection.read(characteristic))
+            await self._connection.subscribe(characteristic, self._inbox.taker(characteristic))
+            self._inbox.taker(characteristic)(await self._connection.read(characteristic))
         except PatchError:
             if not self._connection.is_open:
                 raise
 
     async def _start(self) -> Event:
         assert self._receiver is not None
-        outputs = self._receiver.begin()
+        outputs, until_s = self._receiver.begin(self._cut_bytes), _now_s() + self._timeouts.call
         while True:
             rest = iter(outputs)
             for output in rest:
@@ -255,7 +246,9 @@ class PatchStream:
                         self._tell(f"connected to {self._device.name or self._device.address}")
                         self._pending = list(rest)
                     return event
-            entry = await self._next_entry(self._timeouts.call)
+                if isinstance(output, Write):
+                    until_s = _now_s() + self._timeouts.call
+            entry = await self._next_entry(until_s)
             if entry is None:
                 raise PatchError("the start was not answered in time")
             if entry.characteristic is None:
@@ -278,16 +271,18 @@ class PatchStream:
         """Items of this connection, and at last the event that ended it."""
         assert self._receiver is not None
         timeout_s = self._timeouts.first_frame
+        until_s = _now_s() + timeout_s
         outputs, self._pending = self._pending, []
         while True:
             for output in outputs:
                 if isinstance(output, Heard):
-                    timeout_s = self._timeouts.silence
                     yield output
+                    timeout_s = self._timeouts.silence
+                    until_s = _now_s() + timeout_s
                 elif event := await self._attempt(partial(self._carry_out, output)):
                     yield event
                     return
-            entry = await self._next_entry(timeout_s)
+            entry = await self._next_entry(until_s)
             if self._stop.is_set():
                 yield Event.STOP
                 return
@@ -303,8 +298,9 @@ class PatchStream:
 
     def _silent(self, timeout_s: float) -> Event:
         if self.statistics.frames == 0:
+            sent = "no frame that can be read" if self.statistics.bad_frames else "nothing"
             self._error = PatchError(
-                f"the patch accepted the start and sent nothing for {timeout_s:g} s: wear it again"
+                f"the patch accepted the start and sent {sent} for {timeout_s:g} s: wear it again"
             )
             return Event.REFUSED
         self._error = PatchError(f"no frame for {timeout_s:g} s")
@@ -333,7 +329,7 @@ class PatchStream:
 
     async def _part(self, *, stopping: bool) -> Event:
         """Free the link, and stop the measurement first where that is wanted and the link allows it."""
-        connection, self._connection = self._connection, None
+        connection = self._connection
         if connection is not None:
             stops: Sequence[Write] = self._receiver.end() if stopping and self._receiver is not None else []
             for each in stops:
@@ -341,6 +337,7 @@ class PatchStream:
                     with suppress(PatchError):
                         await connection.write(each.characteristic, each.data)
             await connection.close()
+            self._connection = None  # not before: whoever is cancelled in between has to try again
         return Event.PARTED
 
     async def _leave(self) -> None:
@@ -349,35 +346,15 @@ class PatchStream:
         if self.state not in FINAL:
             self._life.state = State.ENDED
 
-    def _taker(self, characteristic: str) -> Callable[[bytes], None]:
-        """What a notification of this connection calls."""
-        queue = self._queue
-
-        def take(data: bytes) -> None:
-            self._take(queue, _Entry(characteristic, data, _now_s(), self._dropped))
-
-        return take
-
-    def _take(self, queue: asyncio.Queue[_Entry], entry: _Entry) -> None:
-        if queue.full():
-            self.statistics.dropped_frames += 1
-            self._dropped = True
-            if entry.characteristic is not None:
-                return
-            queue.get_nowait()  # the end of the link must be heard
-        queue.put_nowait(entry)
-        self._dropped = False
-
-    async def _next_entry(self, timeout_s: float) -> _Entry | None:
-        """The next message, or None when stopped or after `timeout_s` seconds."""
+    async def _next_entry(self, until_s: float) -> Entry | None:
+        """The next message, or None when stopped, or where there is none at `until_s`."""
         if self._stop.is_set():
             return None
-        if not self._queue.empty():
-            # the event loop must breathe, but each breath may bring a socket full of frames: work those off first
-            if self._queue.qsize() < _BACKLOG:
-                await asyncio.sleep(0)
-            return self._queue.get_nowait()
-        return await self._unless_stopped(asyncio.wait_for(self._queue.get(), timeout_s))
+        return (
+            await self._inbox.at_once()
+            or await self._unless_stopped(asyncio.wait_for(self._inbox.next(), until_s - _now_s()))
+            or await self._inbox.at_once()  # a machine that stood still gets the message and the end of its time at once
+        )
 
     async def _unless_stopped(self, call: Awaitable[_T]) -> _T | None:
         """The result of `call`; None, and `call` cancelled, as soon as the user stops; None when it timed out."""

@@ -21,6 +21,7 @@ with atheris.instrument_imports(include=["edge_mi.firmware_bridge"]):
     from edge_mi.firmware_bridge.profiles import PROFILES
     from edge_mi.firmware_bridge.receiver import Receiver
     from edge_mi.firmware_bridge.statistics import StreamStatistics
+    from journals import TARGETS as JOURNALS
 
 from edge_mi.errors import FrameError
 
@@ -81,6 +82,7 @@ TARGETS: dict[str, Callable[[bytes], Any]] = {
     "edgemi-sealed-command": or_frame_error(lambda data: edge_mi_packet.decode_command(sealed(data))),
     "battery": decode_battery,
     **{f"{key}-stream": receiver(key) for key in PROFILES},
+    **JOURNALS,
 }
 
 
