@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import re
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -16,15 +17,18 @@ from edge_mi.errors import ConfigError
 from edge_mi.optional import require
 from edge_mi.records import read_record
 
-PROFILES: Final = ("h10", "movesense", "healthypi5", "healthypi-move", "edgemi")
 SYNTHETIC: Final = "synthetic"
 _SYNTHETIC_S: Final = 300.0
 _ADDRESS: Final = "F0:F1:F2:F3:F4:F5"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    patches: Any = import_module("edge_mi.firmware_bridge.emulator.patches")  # which needs no bumble
     parser.add_argument(
-        "profile", choices=PROFILES, metavar="PROFILE", help=f"the patch to be: {', '.join(PROFILES)}"
+        "profile",
+        choices=tuple(patches.PATCHES),
+        metavar="PROFILE",
+        help=f"the patch to be: {', '.join(patches.PATCHES)}",
     )
     parser.add_argument(
         "record",
@@ -48,7 +52,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--repeat", action="store_true", help="begin the record again at its end instead of stopping"
     )
     parser.add_argument(
-        "--address", default=_ADDRESS, metavar="ADDRESS", help=f"its address (default: {_ADDRESS})"
+        "--address",
+        type=_address,
+        default=_ADDRESS,
+        metavar="ADDRESS",
+        help=f"its address (default: {_ADDRESS})",
     )
     add_lead(parser)
 
@@ -57,11 +65,17 @@ def _pace(text: str) -> float:
     return 0.0 if float(text) == 0 else positive(text)
 
 
+def _address(text: str) -> str:
+    if not re.fullmatch(r"(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}", text):
+        raise argparse.ArgumentTypeError(f"{text!r}; expected six bytes such as {_ADDRESS}")
+    return text.upper()
+
+
 def run(args: argparse.Namespace) -> int:
     require("bumble", extra="emulate")
     plans: Any = import_module("edge_mi.firmware_bridge.emulator.fault_plan")
     patches: Any = import_module("edge_mi.firmware_bridge.emulator.patches")
-    plan = plans.NO_FAULTS if args.plan is None else plans.read_plan(_text(args.plan))
+    plan = plans.NO_FAULTS if args.plan is None else _plan(plans, args.plan)
     patch = patches.PATCHES[args.profile](plan)
     name, samples_mv, rate_hz = _signal(args)
     resample: Any = import_module("edge_mi.firmware_bridge.resample")
@@ -80,11 +94,15 @@ def _signal(args: argparse.Namespace) -> tuple[str, Any, float]:
     return record.name, record.samples_mv, record.rate_hz
 
 
-def _text(path: Path) -> str:
+def _plan(plans: Any, path: Path) -> Any:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
+        return plans.read_plan(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise ConfigError(f"cannot read the fault plan {path}: {exc.strerror or exc}") from exc
+    except UnicodeDecodeError as exc:
         raise ConfigError(f"cannot read the fault plan {path}: {exc}") from exc
+    except ConfigError as exc:
+        raise ConfigError(f"{path}: {exc} (docs/emulator.md lists what there is)") from exc
 
 
 async def _serve(args: argparse.Namespace, sensor: Any, what: str) -> int:

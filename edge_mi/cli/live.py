@@ -6,9 +6,9 @@ import argparse
 import asyncio
 import re
 import time
-from collections.abc import Callable
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from typing import Any
 from edge_mi.cli.screen import Screen
 from edge_mi.cli.stopping import Stopping
 from edge_mi.detector import Detector
-from edge_mi.errors import EdgeMIError
+from edge_mi.errors import EdgeMIError, OutputError
+from edge_mi.files import output_error
 from edge_mi.samples import Chunk, Item
 
 _CHEST = (
@@ -31,80 +32,142 @@ class _Patch:
 
     device: str
     screen: Screen
+    folder: Path | None
     error: EdgeMIError | None = None
+    keepers: list[Any] = field(default_factory=list)
+
+    def tell(self, words: str) -> None:
+        """Say what happened to the link, and keep it."""
+        self.screen.tell(words)
+        for each in self.keepers:
+            each.note(words)
 
 
 def stream_live(args: argparse.Namespace, make_detector: Callable[[], Detector]) -> int:
     """Stream every `args.device` until it ends or the user stops; the exit code."""
     devices = list(dict.fromkeys(args.device))
     several = len(devices) > 1
+    folders = _folders(args.record, devices)
     patches = [
-        _Patch(each, Screen(make_detector(), as_json=args.json, label=each if several else None))
-        for each in devices
+        _Patch(each, Screen(make_detector(), as_json=args.json, label=each if several else None), folder)
+        for each, folder in zip(devices, folders, strict=True)
     ]
+    if args.lsl:
+        lsl: Any = import_module("edge_mi.firmware_bridge.lsl")
+        lsl.load_lsl()  # what is missing is said before a patch is looked for
     return asyncio.run(_stream_all(args, patches))
+
+
+def _folders(record: Path | None, devices: list[str]) -> list[Path | None]:
+    """Where each patch is recorded: in the folder that the user named, or, of several, in one of its own in it."""
+    if record is None or len(devices) == 1:
+        return [record] * len(devices)
+    folders: list[Path | None] = []
+    for device in devices:
+        name = base = re.sub(r"[^A-Za-z0-9-]+", "-", device)
+        while record / name in folders:
+            name = f"{base}-{len(folders) + 1}"
+        folders.append(record / name)
+    return folders
 
 
 async def _stream_all(args: argparse.Namespace, patches: list[_Patch]) -> int:
     bridge: Any = import_module("edge_mi.firmware_bridge.bridge")
     stopping = Stopping()
-    async with bridge.radio_of(args.link, args.adapter) as radio:
-        streams = [
-            bridge.patch_stream(
-                radio, each.device, allowed=args.allow, profile=args.profile, rate_hz=args.patch_rate,
-                encrypt=args.encrypt, stop=stopping.event, on_event=each.screen.tell,
-            )
-            for each in patches
-        ]  # fmt: skip
-        await asyncio.gather(*(_guard(args, *pair) for pair in zip(patches, streams, strict=True)))
+    radio = bridge.radio_of(args.link, args.adapter)
+    streams = [
+        bridge.patch_stream(
+            radio, each.device, allowed=args.allow, profile=args.profile, rate_hz=args.patch_rate,
+            encrypt=args.encrypt, stop=stopping.event, on_event=each.tell,
+        )
+        for each in patches
+    ]  # fmt: skip
+    async with radio:
+        with _shared_folder(args.record if len(patches) > 1 else None):
+            await _all_of(_guard(args, *pair) for pair in zip(patches, streams, strict=True))
     failed = [each.error for each in patches if each.error is not None]
-    if len(failed) == len(patches):
+    if len(failed) < len(patches):
+        return stopping.exit_code
+    if len(failed) == 1:
         raise failed[0]
-    return stopping.exit_code
+    return max(each.exit_code for each in failed)  # each was said with its name
+
+
+async def _all_of(jobs: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run all at once; where one ends with an error, the others leave their patches stopped before it goes on."""
+    tasks = [asyncio.ensure_future(job) for job in jobs]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextmanager
+def _shared_folder(folder: Path | None) -> Iterator[None]:
+    """A folder for the recordings of several patches, gone again if there are none."""
+    if folder is None:
+        yield
+        return
+    try:
+        folder.mkdir(mode=0o700)
+    except OSError as exc:
+        raise output_error(folder, exc) from exc
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # it holds recordings
+            folder.rmdir()
 
 
 async def _guard(args: argparse.Namespace, patch: _Patch, stream: Any) -> None:
     """Stream one patch; what goes wrong with it does not touch the others."""
     try:
-        await _stream_one(args, patch.screen, stream, patch.device)
+        await _stream_one(args, patch, stream)
     except EdgeMIError as exc:
         patch.error = exc
         if patch.screen.label is not None:
             patch.screen.tell(str(exc))
 
 
-async def _stream_one(args: argparse.Namespace, screen: Screen, stream: Any, device: str) -> None:
+async def _stream_one(args: argparse.Namespace, patch: _Patch, stream: Any) -> None:
+    screen, keepers = patch.screen, patch.keepers
     async with AsyncExitStack() as exits:
-        recorder = None if args.record is None else exits.enter_context(_recorder(args, screen, stream))
+        keepers.extend(exits.enter_context(each) for each in _keepers(args, patch, stream))
         await exits.enter_async_context(stream)
-        screen.begin(f"{device}, placement {screen.placement}")
+        screen.begin(f"{patch.device}, placement {screen.placement}")
         if screen.placement != "lead-i":
             screen.tell(_CHEST)
         try:
             async for heard in stream.heard():
-                if recorder is not None:
-                    recorder.push(heard)
+                for each in keepers:
+                    each.push(heard)
                 decisions = screen.take(heard.item, time.monotonic())
-                if recorder is not None:
-                    recorder.decisions(decisions)
+                for each in keepers:
+                    each.decisions(decisions)
                 if args.seconds is not None and _end_s(heard.item) >= args.seconds:
                     break
+        except OutputError:
+            keepers.clear()  # they take no more, and would say that instead of why
+            raise
         finally:
             # what was heard until the patch was lost for good is still worth its page
             last = screen.close()
-            if recorder is not None:
-                recorder.decisions(last)
+            for each in keepers:
+                each.decisions(last)
             screen.end(stream.statistics)
 
 
-def _recorder(args: argparse.Namespace, screen: Screen, stream: Any) -> Any:
-    """A recorder in the folder that the user named; of several patches, each in a folder of its own in it."""
-    recording: Any = import_module("edge_mi.firmware_bridge.recording.follow")
-    folder: Path = args.record
-    if screen.label is not None:
-        folder.mkdir(exist_ok=True)
-        folder = folder / re.sub(r"[^A-Za-z0-9-]+", "-", screen.label)
-    return recording.StreamRecorder(folder, stream, screen.placement)
+def _keepers(args: argparse.Namespace, patch: _Patch, stream: Any) -> Iterator[Any]:
+    """Where the stream and its decisions go beside the screen, as contexts."""
+    placement = patch.screen.placement
+    if patch.folder is not None:
+        recording: Any = import_module("edge_mi.firmware_bridge.recording.follow")
+        yield recording.StreamRecorder(patch.folder, stream, placement)
+    if args.lsl:
+        lsl: Any = import_module("edge_mi.firmware_bridge.lsl")
+        yield lsl.LslOutlets(stream, placement)
 
 
 def _end_s(item: Item) -> float:

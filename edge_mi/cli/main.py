@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Final, NoReturn
 
+from edge_mi.cli.talk import tell
 from edge_mi.errors import EdgeMIError
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
@@ -114,7 +115,7 @@ def _run(words: list[str], interruption: _Interruption) -> int:
 
 
 def _complain(message: str, code: int) -> int:
-    print(f"edge-mi: {' '.join(message.split())}", file=sys.stderr)
+    tell(message)
     return code
 
 

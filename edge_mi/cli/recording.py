@@ -8,6 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from edge_mi.cli.talk import one_line
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -29,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
         recording = reader.Recording.open(args.recording)
     meta = recording.meta
     rate_hz = meta.format.rate_hz
-    print(f"{meta.device} ({meta.profile}), lead {meta.signal_name}, placement {meta.placement}")
+    print(f"{one_line(meta.device)} ({meta.profile}), lead {meta.signal_name}, placement {meta.placement}")
     print(
         f"{recording.start:%Y-%m-%d %H:%M:%S} UTC, {recording.n_samples / rate_hz:.1f} s, {rate_hz:g} Hz, "
         f"{meta.format.bits} bits"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge_mi.cli.screen import Screen
+from edge_mi.cli.talk import one_line
 from edge_mi.decision import REASONS, Decision
 from edge_mi.detector import Detector, Placement
 from edge_mi.errors import RecordError
@@ -57,9 +58,7 @@ def _recording(args: argparse.Namespace) -> tuple[str, Placement, Iterable[Item]
         print(f"edge-mi: warning: {recording.problem}", file=sys.stderr)
     meta = recording.meta
     rate_hz = meta.format.rate_hz
-    source = (
-        f"recording of {meta.device}, {meta.profile}, {rate_hz:g} Hz, {recording.n_samples / rate_hz:.1f} s"
-    )
+    source = f"recording of {one_line(meta.device)}, {meta.profile}, {rate_hz:g} Hz, {recording.n_samples / rate_hz:.1f} s"
     return source, args.placement or meta.placement, recording.items()
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
+from edge_mi.cli.talk import tell
 from edge_mi.decision import Decision
 from edge_mi.detector import Detector
 from edge_mi.notice import NOTICE
@@ -60,7 +60,7 @@ class Screen:
     def tell(self, message: str) -> None:
         """A line about the link, for the person at the terminal."""
         whose = "" if self.label is None else f"{self.label}: "
-        print(f"edge-mi: {whose}{message}", file=sys.stderr, flush=True)
+        tell(whose + message)
 
     def take(self, item: Item, arrived_s: float | None = None) -> list[Decision]:
         """Push an item and show what it decides; `arrived_s` is the host's monotonic clock, for the latency."""

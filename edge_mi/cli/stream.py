@@ -13,6 +13,8 @@ from edge_mi.cli.arguments import (
     add_polarity,
     add_radio,
     add_runner,
+    check_new_recording,
+    check_radio,
     load_bundle,
     positive,
 )
@@ -82,3 +84,13 @@ def _check(args: argparse.Namespace) -> None:
         raise ConfigError("--link reaches an emulated patch: give its name with --device")
     if args.record is not None and not args.device:
         raise ConfigError("--record keeps what a patch sends: give its name with --device")
+    if not args.device:
+        for name in ("adapter", "profile", "patch_rate", "allow", "encrypt", "lsl"):
+            if getattr(args, name):
+                raise ConfigError(f"--{name.replace('_', '-')} is for a patch: give its name with --device")
+        return
+    if args.lead != "I" or args.rate is not None:
+        raise ConfigError("--lead and --rate are for a --replay; a patch says what it measures")
+    check_radio(args)
+    if args.record is not None:
+        check_new_recording(args.record)
