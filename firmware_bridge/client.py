@@ -187,7 +187,7 @@ class PatchStream:
         name = self._device.name or self._device.address
         found = [self.profile] if self.profile else profiles_for(self._device.name or "", connection.services)
         if len(found) != 1 or not all(connection.has(each) for each in found[0].subscribe):
-            self._error = no_profile(name, found)
+            self._error = no_profile(name, found, connection.services)
             return Event.REFUSED
         self.profile = profile = found[0]
         if self._receiver is None:

@@ -1,6 +1,6 @@
 """The whole life of a connection as a table: from the scan to the last disconnection, whatever happens between.
 
-`TABLE` is everything there is to it; docs/bluetooth.md draws it. Time and chance come in as arguments.
+`TABLE` is everything there is to it; docs/bluetooth-states.md draws it. Time and chance come in as arguments.
 """
 
 from __future__ import annotations

@@ -88,6 +88,11 @@ class LslOutlets:
             for decision in decisions:
                 self._push_markers(self._feed.decision(decision))
 
+    def note(self, text: str) -> None:
+        """Publish what the bridge told the user."""
+        if self._feed is not None:
+            self._push_markers(self._feed.note(text, time.monotonic()))
+
     def _push_markers(self, markers: Iterable[Marker]) -> None:
         for marker in markers:
             self._events.push_sample([marker.text], marker.time_s + self._offset_s())

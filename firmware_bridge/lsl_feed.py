@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edge_mi.decision import Decision
 from edge_mi.samples import Chunk, FloatArray, Item
 
-from .recording.journal import ChunkEntry, Entry, FillEntry, GapEntry
+from .recording.journal import ChunkEntry, Entry, FillEntry, GapEntry, NoteEntry
 from .recording.layout import SCHEMA, Beginning, RecordingMeta
 from .recording.timeline import Timeline
 
@@ -87,6 +87,10 @@ class LslFeed:
             self._anchors[0] if self._anchors else (decision.t_s, self._end_s),
         )
         return self._markers(decision, time_s + (decision.t_s - sensor_s))
+
+    def note(self, text: str, now_s: float) -> list[Marker]:
+        """What the bridge told the user."""
+        return self._markers(NoteEntry(kind="link", text=text, host_s=now_s), now_s)
 
     def end(self) -> list[Marker]:
         """What is left to say where the stream ends."""

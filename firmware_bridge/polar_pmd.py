@@ -93,7 +93,6 @@ class Setting(IntEnum):
 
 _SETTINGS = bytes([Setting.RATE, 1]) + struct.pack("<H", RATE_HZ) + bytes(
     [Setting.RESOLUTION, 1]) + struct.pack("<H", RESOLUTION_BITS)  # fmt: skip
-GET_ECG_SETTINGS: Final = bytes([Op.GET_SETTINGS, _ECG])
 START_ECG: Final = bytes([Op.START, _ECG]) + _SETTINGS
 STOP_ECG: Final = bytes([Op.STOP, _ECG])
 ECG_SETTINGS: Final = _SETTINGS

@@ -37,10 +37,15 @@ def profiles_for(name: str, services: Collection[str]) -> list[Profile]:
     return [profile for profile in fitting if profile.is_named(name)] or fitting
 
 
-def no_profile(name: str, found: Sequence[Profile]) -> PatchError:
-    """Why the patch `name` cannot be spoken with, of which these were `found`: none, several, one without its service."""
+def no_profile(name: str, found: Sequence[Profile], services: Collection[str]) -> PatchError:
+    """Why the patch `name` cannot be spoken with, of which these were `found`: none, several, one that it is not whole."""
     if len(found) == 1:
-        return PatchError(f"{name} does not have the service of the {found[0].title} ({found[0].service})")
+        wanted = found[0]
+        if wanted.service not in services:
+            return PatchError(f"{name} does not have the service of the {wanted.title} ({wanted.service})")
+        return PatchError(
+            f"{name} does not have all characteristics of the {wanted.title} ({', '.join(wanted.subscribe)})"
+        )
     if found:
         keys = ", ".join(each.key for each in found)
         return PatchError(f"{name} may be one of {keys}: say which with --profile")

@@ -16,7 +16,7 @@ from typing import Any
 from edge_mi.cli.screen import Screen
 from edge_mi.cli.stopping import Stopping
 from edge_mi.detector import Detector
-from edge_mi.errors import EdgeMIError, OutputError
+from edge_mi.errors import EdgeMIError, OutputError, PatchError
 from edge_mi.files import output_error
 from edge_mi.samples import Chunk, Item
 
@@ -139,6 +139,11 @@ async def _stream_one(args: argparse.Namespace, patch: _Patch, stream: Any) -> N
         screen.begin(f"{patch.device}, placement {screen.placement}")
         if screen.placement != "lead-i":
             screen.tell(_CHEST)
+        elif stream.format.lead not in (None, "I"):
+            raise PatchError(
+                f"the patch says that it measures lead {stream.format.lead}, which is not lead I: nothing would be judged; "
+                "edge-mi record keeps it"
+            )
         try:
             async for heard in stream.heard():
                 for each in keepers:

@@ -6,7 +6,7 @@
  * called from anywhere at any time. Pointers must not be NULL unless it says so, and buffers must not overlap.
  *
  * Encoders return the length of the packet, decoders EDGE_MI_PACKET_OK; both a negative edge_mi_packet_error otherwise,
- * and then what they were to write holds what it held before.
+ * and then what they were to write holds what it held before, but for the command that decode_command names in an error.
  */
 #ifndef EDGE_MI_PACKET_H
 #define EDGE_MI_PACKET_H

@@ -91,7 +91,6 @@ def test_what_no_frame_can_hold_is_refused(samples: list[float]) -> None:
 def test_commands_are_those_of_the_sdk() -> None:
     assert pmd.START_ECG.hex() == "02000001820001010e00"
     assert pmd.STOP_ECG.hex() == "0300"
-    assert pmd.GET_ECG_SETTINGS.hex() == "0100"
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ def test_a_plan_shows_in_what_the_stream_counts(record: Path, tmp_path: Path) ->
         ("fault = 3", ["fault", "[[fault]]"]),
         ("[[fault]]\nkind = 'explode'\nat_s = 1.0", ["fault 1", "'explode'", "drop, duplicate, truncate"]),
         ("[[fault]]\nkind = 'drop'", ["fault 1", "no at_s"]),
-        ("[[fault]]\nkind = 'drop'\nat_s = 1.0\noften = 2", ["unknown key fault 1.often"]),
+        ("[[fault]]\nkind = 'drop'\nat_s = 1.0\noften = 2", ["fault 1", "unknown key often", "every_s"]),
         ("[[fault]]\nkind = 'drop'\nat_s = inf", ["fault 1.at_s", "a finite number"]),
         ("[[fault]]\nkind = 'drop'\nat_s = 1.0\npackets = 0", ["a drop at 1 s", "no packet"]),
         ("[[fault]]\nkind = 'battery'\nat_s = 1.0\npercent = 101", ["101 percent", "expected 0 to 100"]),

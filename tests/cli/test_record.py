@@ -76,8 +76,11 @@ def test_what_is_recorded_opens_in_wfdb_with_its_gap(kept: Path) -> None:
     missing = np.isnan(record.p_signal[:, 0])
     assert np.array_equal(np.rint(record.p_signal[~missing, 0] * 1000), CODES[: len(missing)][~missing])
     notes = wfdb.rdann(str(kept / "ecg"), "atr")
-    assert notes.aux_note == ["gap 73 samples, lost"]
-    assert notes.sample.tolist() == [int(np.flatnonzero(missing)[0])]
+    assert notes.aux_note[-1] == "the patch ended the measurement"
+    (at,) = (
+        at for at, text in zip(notes.sample, notes.aux_note, strict=True) if text == "gap 73 samples, lost"
+    )
+    assert at == np.flatnonzero(missing)[0]
     assert missing.sum() == 73
 
 
@@ -245,7 +248,7 @@ def test_it_says_what_is_in_a_recording(kept: Path, capsys: Output) -> None:
         first, second, third = capsys.readouterr().out.splitlines()
         assert first == "Polar H10 EDGE0001 (h10), lead I, placement lead-i"
         assert second.endswith(f"{len(CODES) / 130:.1f} s, 130 Hz, 24 bits")
-        assert third == "1 gap"
+        assert "1 gap" in third.split(", ")
 
 
 def test_its_edf_has_the_same_codes_and_says_what_it_rounds(
@@ -257,7 +260,9 @@ def test_its_edf_has_the_same_codes_and_says_what_it_rounds(
     with pyedflib.EdfReader(str(edf)) as file:
         digital = file.readSignal(0, digital=True)[: len(CODES)]
         assert file.getSignalLabels() == ["ECG I"]
-        assert list(file.readAnnotations()[2]) == ["gap 73 samples, lost"]
+        said = list(file.readAnnotations()[2])
+        assert "gap 73 samples, lost" in said
+        assert said[-1] == "the patch ended the measurement"
     missing = digital == digital.min()
     assert missing.sum() == 73
     assert np.array_equal(digital[~missing], CODES[~missing])

@@ -26,6 +26,7 @@ with atheris.instrument_imports(include=["edge_mi.firmware_bridge"]):
 from edge_mi.errors import FrameError
 
 RUNS = 1_000_000
+SLOW = ("journal", "journal-torn")  # files of this machine, not bytes from the air: a tenth
 
 
 def or_frame_error(decode: Callable[[bytes], object]) -> Callable[[bytes], None]:
@@ -91,11 +92,14 @@ def main() -> int:
     name, *rest = sys.argv[1:] or ["all"]
     runs = int(rest[0]) if rest else RUNS
     if name == "all":
+        wanted = {each: runs // 10 if each in SLOW else runs for each in TARGETS}
         failed = [
-            each for each in TARGETS if subprocess.run([sys.executable, __file__, each, str(runs)]).returncode
+            each
+            for each, count in wanted.items()
+            if subprocess.run([sys.executable, __file__, each, str(count)]).returncode
         ]
         print(
-            f"{len(TARGETS)} targets, {runs} inputs each"
+            f"{len(TARGETS)} targets, {runs} inputs each, {runs // 10} of {' and '.join(SLOW)}"
             + (f"; failed: {', '.join(failed)}" if failed else "")
         )
         return int(bool(failed))
