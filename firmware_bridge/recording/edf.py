@@ -39,17 +39,15 @@ class EdfReport:
 
     n_samples, n_missing: of the signal; missing ones have the lowest digital value, which no other sample has. exact:
     digital values are the sensor's codes. max_error_uv: largest difference in microvolts, by the scale that the file
-    states. n_clipped: samples out of range; always 0, as the range is made for them. rate_error_ppm: of the rate that
-    the file states. n_padded: missing samples added to fill the last data record. n_shortened: annotations whose text
-    was cut to 40 characters; n_dropped: those that found no room. start_cut_s: by how much the start time is too early,
-    as it has whole seconds.
+    states. rate_error_ppm: of the rate that the file states. n_padded: missing samples added to fill the last data
+    record. n_shortened: annotations whose text was cut to 40 characters; n_dropped: those that found no room.
+    start_cut_s: by how much the start time is too early, as it has whole seconds.
     """
 
     n_samples: int
     n_missing: int
     exact: bool
     max_error_uv: float
-    n_clipped: int
     rate_error_ppm: float
     n_padded: int
     n_shortened: int
@@ -59,8 +57,7 @@ class EdfReport:
     def __str__(self) -> str:
         scale = "the sensor's codes" if self.exact else "rounded to 16 bits"
         words = [
-            f"{self.n_samples} samples, {scale}, off by {self.max_error_uv:.3g} µV at most, "
-            f"{self.n_clipped} clipped",
+            f"{self.n_samples} samples, {scale}, off by {self.max_error_uv:.3g} µV at most",
             f"{self.n_missing} missing, at the lowest value",
             f"start time {self.start_cut_s:.3f} s early, in UTC",
         ]
@@ -137,7 +134,6 @@ def _write(pyedflib: Any, path: Path, recording: Recording, scale: Scale, start:
         n_missing=n_missing,
         exact=scale.exact,
         max_error_uv=max_error_uv,
-        n_clipped=0,
         rate_error_ppm=records.error_ppm,
         n_padded=n_records * records.n_samples - recording.n_samples,
         n_shortened=shortened,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from pathlib import Path
 
 from edge_mi.decision import Decision
@@ -11,8 +12,10 @@ from edge_mi.errors import OutputError
 
 from ..client import PatchStream
 from ..receiver import Heard
-from .layout import RecordingMeta, anonymous
+from .layout import RecordingMeta, anonymous, has_address, without_addresses
 from .recorder import Recorder
+
+_KEPT_NOTES = 1000
 
 
 class StreamRecorder:
@@ -26,6 +29,7 @@ class StreamRecorder:
             raise OutputError(f"{folder} exists; a recording replaces nothing: choose another name")
         self._folder, self._stream, self._placement = folder, stream, placement
         self._recorder: Recorder | None = None
+        self._notes: deque[tuple[str, float]] = deque(maxlen=_KEPT_NOTES)  # from before the first sample
 
     def __enter__(self) -> StreamRecorder:
         return self
@@ -38,6 +42,8 @@ class StreamRecorder:
         """Record a chunk or gap."""
         if self._recorder is None:
             self._recorder = self._open()
+            while self._notes:
+                self._recorder.event("link", *self._notes.popleft())
         self._recorder.push(heard.item, heard.host_s)
 
     def decisions(self, decisions: list[Decision]) -> None:
@@ -47,18 +53,25 @@ class StreamRecorder:
                 self._recorder.decision(decision)
 
     def note(self, text: str) -> None:
-        """Record what the bridge told the user."""
-        if self._recorder is not None:
-            self._recorder.event("link", text, time.monotonic())
+        """Record what the bridge told the user, without addresses; before the first sample it waits for that.
+
+        Nothing once the recording has ended, however it did.
+        """
+        said = without_addresses(text), time.monotonic()
+        if self._recorder is None:
+            self._notes.append(said)
+        elif self._recorder.is_open:
+            self._recorder.event("link", *said)
 
     def _open(self) -> Recorder:
         layout, profile = self._stream.format, self._stream.profile
         assert layout is not None, "what was heard has a format"
         assert profile is not None, "what was heard has a profile"
+        name = self._stream.device_name  # from the air: anything
         meta = RecordingMeta(
             format=layout,
             placement=self._placement,
             profile=profile.key,
-            device=self._stream.device_name or anonymous(self._stream.device_address),
+            device=anonymous(self._stream.device_address) if not name or has_address(name) else name,
         )
         return Recorder.open(self._folder, meta, wall_s=time.time(), host_s=time.monotonic())

@@ -17,10 +17,10 @@ from enum import IntEnum
 from typing import Final, TypeAlias, cast
 
 from edge_mi.decision import Decision, Reason, State
-from edge_mi.errors import RecordError
+from edge_mi.errors import ConfigError, RecordError
 from edge_mi.strict import DocumentError, encode, loads, other_schema
 
-from .layout import SCHEMA, Beginning
+from .layout import MAX_FILL_S, MAX_RATE_HZ, SCHEMA, Beginning
 
 MAGIC: Final = b"\x89EMIJ\r\n\x1a"
 
@@ -32,6 +32,7 @@ _GAP = struct.Struct("<dqd")
 _COUNT = struct.Struct("<Q")
 _DECISION = struct.Struct("<ddddd")
 _NOTE = struct.Struct("<d")
+_MAX_FILL = int(MAX_FILL_S * MAX_RATE_HZ)
 _CONTACT: Final = {None: -1, False: 0, True: 1}
 _TOUCH: Final = {code: contact for contact, code in _CONTACT.items()}
 
@@ -123,13 +124,15 @@ def decode_beginning(journal: bytes, name: str) -> tuple[Beginning, int]:
     if end is None or journal[len(MAGIC)] != _Kind.BEGINNING:
         raise RecordError(f"{name} is damaged at its beginning: what was recorded cannot be known")
     content = journal[len(MAGIC) + _FRAME.size : end - _CRC.size]
-    schema = other_schema(content, SCHEMA)
-    if schema is not None:
-        raise RecordError(f"{name} is of schema {schema}; this version reads {SCHEMA}")
     try:
-        return loads(content.decode(), Beginning), end
-    except (DocumentError, UnicodeDecodeError) as exc:
+        schema = other_schema(content, SCHEMA)
+        if schema is not None:
+            raise RecordError(f"{name} is of schema {schema}; this version reads {SCHEMA}")
+        beginning = loads(content.decode(), Beginning)
+        beginning.wall_time(beginning.host_s)
+    except (DocumentError, UnicodeDecodeError, ConfigError, RecursionError) as exc:
         raise RecordError(f"{name} has a wrong beginning: {exc}") from exc
+    return beginning, end
 
 
 def encode_entry(entry: Entry) -> bytes:
@@ -171,7 +174,7 @@ def intact(journal: bytes, at: int) -> int | None:
 def entries(journal: bytes, start: int, stop: int | None = None) -> Iterator[tuple[Entry, int]]:
     """The entries from `start` on, each with where it ends, up to `stop` or the first that is not intact.
 
-    Raises RecordError for an intact one that this version does not know.
+    Raises RecordError for an intact one that this version does not know, or that says what cannot be.
     """
     at = start
     while stop is None or at < stop:
@@ -207,10 +210,13 @@ def _decode(kind: _Kind, content: bytes) -> Entry:
                 return _chunk(content)
             case _Kind.GAP:
                 t_s, n, host_s = _GAP.unpack_from(content)
+                _expect(math.isfinite(t_s) and n >= 0, f"a gap of {n} samples at {t_s} s")
                 cause = content[_GAP.size :].decode()
                 return GapEntry(t_s=t_s, n_samples=n or None, cause=cause, host_s=_known(host_s))
             case _Kind.FILL:
-                return FillEntry(*_COUNT.unpack(content))
+                (n,) = _COUNT.unpack(content)
+                _expect(n <= _MAX_FILL, f"{n} samples for a gap")
+                return FillEntry(n)
             case _Kind.DECISION:
                 return _decision(content)
             case _Kind.NOTE:
@@ -228,6 +234,9 @@ def _decode(kind: _Kind, content: bytes) -> Entry:
 
 def _chunk(content: bytes) -> ChunkEntry:
     t_s, index, n, host_s, contact, crc = _CHUNK.unpack_from(content)
+    exceptions = tuple(_EXCEPTION.iter_unpack(memoryview(content)[_CHUNK.size :]))
+    _expect(math.isfinite(t_s) and n > 0, f"a chunk of {n} samples at {t_s} s")
+    _expect(all(place < n for place, _ in exceptions), f"a code behind the {n} samples of its chunk")
     return ChunkEntry(
         t_s=t_s,
         index=index,
@@ -235,9 +244,7 @@ def _chunk(content: bytes) -> ChunkEntry:
         host_s=_known(host_s),
         contact=_TOUCH[contact],
         crc=crc,
-        exceptions=tuple(
-            (place, code) for place, code in _EXCEPTION.iter_unpack(memoryview(content)[_CHUNK.size :])
-        ),
+        exceptions=exceptions,
     )
 
 
@@ -249,6 +256,7 @@ def _decision_content(decision: Decision) -> bytes:
 
 def _decision(content: bytes) -> Decision:
     t_s, *numbers = _DECISION.unpack_from(content)
+    _expect(math.isfinite(t_s), f"a decision at {t_s} s")
     probability, quality, heart_rate_bpm, latency_ms = map(_known, numbers)
     state, reason, model_id = content[_DECISION.size :].decode().split("\0")
     return Decision(
@@ -263,9 +271,14 @@ def _decision(content: bytes) -> Decision:
     )
 
 
+def _expect(holds: bool, words: str) -> None:
+    if not holds:
+        raise ValueError(f"{words} cannot be")
+
+
 def _number(value: float | None) -> float:
     return math.nan if value is None else value
 
 
 def _known(value: float) -> float | None:
-    return None if math.isnan(value) else value
+    return value if math.isfinite(value) else None

@@ -33,48 +33,45 @@ FILES: Final = (HEADER, SIGNAL, ANNOTATIONS, DECISIONS, JOURNAL)
 FILE_MODE: Final = 0o600  # a recording is somebody's health: for its owner only
 FOLDER_MODE: Final = 0o700
 MAX_FILL_S: Final = 86_400.0
+MAX_RATE_HZ: Final = 1e6
 
 _GAIN_RANGE = (1e-6, 1e12)  # what our reader of WFDB takes
-_MAX_RATE_HZ = 1e6
-_ADDRESS = re.compile(r"([0-9a-f]{2}[:-]){5}[0-9a-f]{2}", re.IGNORECASE)
+_ADDRESS = re.compile(r"([0-9a-f]{2}[:_-]){5,}[0-9a-f]{2}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingMeta:
     """What is recorded.
 
-    profile: key of the patch's profile. device: its name, or `anonymous` of its address. lead: None for what the
-    format or the placement says. Raises ConfigError for values that no recording can have.
+    profile: key of the patch's profile. device: its name, or `anonymous` of its address. Raises ConfigError for values
+    that no recording can have.
     """
 
     format: StreamFormat
     placement: Placement
     profile: str
     device: str
-    lead: str | None = None
     notice: str = NOTICE
 
     def __post_init__(self) -> None:
         layout = self.format
         if self.placement not in PLACEMENTS:
             raise ConfigError(f"placement {self.placement!r}; expected one of {', '.join(PLACEMENTS)}")
-        if not 0 < layout.rate_hz <= _MAX_RATE_HZ:
-            raise ConfigError(
-                f"a stream of {layout.rate_hz:g} Hz; expected above 0, at most {_MAX_RATE_HZ:g}"
-            )
+        if not 0 < layout.rate_hz <= MAX_RATE_HZ:
+            raise ConfigError(f"a stream of {layout.rate_hz:g} Hz; expected above 0, at most {MAX_RATE_HZ:g}")
         if not _GAIN_RANGE[0] <= layout.codes_per_mv <= _GAIN_RANGE[1]:
             raise ConfigError(f"{layout.codes_per_mv:g} codes to a millivolt; expected a number such as 1000")
         if layout.bits not in (16, 24, 32):
             raise ConfigError(f"codes of {layout.bits} bits; expected 16, 24 or 32")
-        if _ADDRESS.search(self.device):
+        if has_address(self.device):
             raise ConfigError(
                 "a recording names no address of a device; give its name, or anonymous(address)"
             )
 
     @property
     def signal_name(self) -> str:
-        """The lead. A strap on the chest is `chest`, so that nothing takes its record for lead I."""
-        return self.lead or self.format.lead or ("I" if self.placement == "lead-i" else "chest")
+        """The lead. A strap on the chest is `chest`, whatever it says, so that nothing takes its record for lead I."""
+        return "chest" if self.placement == "chest" else self.format.lead or "I"
 
     @property
     def invalid_code(self) -> int:
@@ -104,10 +101,27 @@ class Beginning:
         except (ValueError, OverflowError, OSError) as exc:
             raise ConfigError(f"{wall_s:g} s is no time of a clock on the wall: {exc}") from exc
 
+    def start_time(self, host_s: float) -> datetime:
+        """As `wall_time`; the time of the beginning where there is no such date."""
+        try:
+            return self.wall_time(host_s)
+        except ConfigError:
+            return self.wall_time(self.host_s)
+
 
 def anonymous(address: str) -> str:
     """A word that is the same for the same address of a device, in place of the address."""
     return f"device-{hashlib.sha256(address.strip().upper().encode()).hexdigest()[:12]}"
+
+
+def has_address(text: str) -> bool:
+    """Whether an address of a device can be read in `text`."""
+    return _ADDRESS.search(text) is not None
+
+
+def without_addresses(text: str) -> str:
+    """`text` with `anonymous` in the place of each address."""
+    return _ADDRESS.sub(lambda found: anonymous(re.sub("[_-]", ":", found.group())), text)
 
 
 def folder_of(path: Path) -> Path:

@@ -92,9 +92,9 @@ class Recorder:
         self.close()
 
     @property
-    def saved_s(self) -> float:
-        """Seconds of the signal file so far."""
-        return self._tape.timeline.n_samples / self._meta.format.rate_hz
+    def is_open(self) -> bool:
+        """Whether anything can be added: it was not closed, and everything so far could be written."""
+        return self._is_open
 
     def push(self, item: Item, host_s: float | None) -> None:
         """Record a chunk or gap.
@@ -127,19 +127,10 @@ class Recorder:
         """Write what is left and let the files go; closing twice does nothing. Raises OutputError as `push` does."""
         if not self._is_open:
             return
-        self._write(self._tape.last())
-        self._sync()
-        self._write(self._tape.end())
         try:
-            self._check_there()
-            for each in self._files:
-                each.sync()
-            with new_file(self.folder / HEADER, mode=FILE_MODE) as file:
-                file.write(self._tape.final_header().encode())
-        except OSError as exc:
-            self._give_up(exc)
-        except ConfigError:
-            pass  # no date can be written for its first sample; the header that is there says none
+            self._write(self._tape.last())
+            self._sync()
+            self._end()
         finally:
             self._let_go()
 
@@ -195,6 +186,18 @@ class Recorder:
         except OSError as exc:
             self._give_up(exc)
         self._write(self._tape.sync())
+
+    def _end(self) -> None:
+        """Finish the other files, and only then say in the journal that all is whole."""
+        try:
+            for each in self._files:
+                each.sync()
+            with new_file(self.folder / HEADER, mode=FILE_MODE) as file:
+                file.write(self._tape.final_header().encode())
+            self._write(self._tape.end())
+            self._journal.sync()
+        except OSError as exc:
+            self._give_up(exc)
 
     def _check_there(self) -> None:
         """Raises OSError where the files are no longer found: the system goes on writing into what was deleted."""

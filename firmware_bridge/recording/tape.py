@@ -20,7 +20,7 @@ from .layout import Beginning
 from .timeline import OF_DECISIONS, NoteKind, Timeline
 from .wfdb_files import AnnotationEncoder, header_text
 
-Codes: TypeAlias = NDArray[np.int64]
+WideCodes: TypeAlias = NDArray[np.int64]  # what may be beyond the codes of a frame
 
 _BLOCK_SAMPLES = 1 << 16
 _CODE_LIMIT = 1 << 31
@@ -115,7 +115,7 @@ class Tape:
         """The header once nothing will be added."""
         return header_text(
             self._beginning,
-            self._beginning.wall_time(self.timeline.start_host_s),
+            self._beginning.start_time(self.timeline.start_host_s),
             n_samples=self.timeline.n_samples,
             first_code=self._first_code or 0,
             checksum=self._checksum,
@@ -141,7 +141,7 @@ class Tape:
             decisions=b"".join(decisions),
         )
 
-    def _storable(self, codes: Codes, missing: NDArray[np.bool_]) -> NDArray[np.int32]:
+    def _storable(self, codes: WideCodes, missing: NDArray[np.bool_]) -> NDArray[np.int32]:
         """What the signal file has: the invalid code where a sample is missing, else the nearest that it can hold."""
         invalid = self._meta.invalid_code
         return np.where(missing, invalid, np.clip(codes, invalid + 1, -invalid - 1)).astype(np.int32)
@@ -155,7 +155,7 @@ class Tape:
             self._checksum += int(codes.sum(dtype=np.int64))
 
 
-def codes_of(samples_mv: FloatArray, codes_per_mv: float) -> tuple[Codes, NDArray[np.bool_]]:
+def codes_of(samples_mv: FloatArray, codes_per_mv: float) -> tuple[WideCodes, NDArray[np.bool_]]:
     """The sensor's codes, int64 (n,), of float64 millivolts (n,), and where a sample is missing.
 
     Raises OutputError unless the codes give these very millivolts back (a negative zero as zero).
@@ -178,7 +178,7 @@ def codes_of(samples_mv: FloatArray, codes_per_mv: float) -> tuple[Codes, NDArra
     return codes, missing
 
 
-def samples_of(codes: Codes, missing: NDArray[np.bool_], codes_per_mv: float) -> FloatArray:
+def samples_of(codes: WideCodes, missing: NDArray[np.bool_], codes_per_mv: float) -> FloatArray:
     """Float64 millivolts (n,) of codes (n,), NaN where a sample is missing."""
     return np.where(missing, np.nan, codes / codes_per_mv)
 

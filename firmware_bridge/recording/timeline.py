@@ -168,4 +168,5 @@ class Timeline:
             anchors.popleft()
         start_s, start = anchors[0]
         limit = anchors[1][1] if len(anchors) > 1 else self.n_samples
-        return min(max(start + round((t_s - start_s) * self._rate_hz), 0), limit)
+        passed = (t_s - start_s) * self._rate_hz
+        return start + round(min(max(passed, -start), limit - start))  # it may be as large as floats are

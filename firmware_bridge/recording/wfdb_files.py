@@ -19,6 +19,7 @@ ANNOTATIONS_END: Final = b"\0\0"
 
 _NOTE, _QUALITY, _SKIP, _AUX = 22, 14, 59, 63
 _MAX_STEP = 1024
+_MAX_SKIP = (1 << 31) - 1
 _MAX_AUX_BYTES = 250
 _QUALITY_KINDS = frozenset({"gap", "contact", "range", "undetermined"})
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f]+")
@@ -70,10 +71,11 @@ class AnnotationEncoder:
         # readers take a note at sample 0 for a definition of their own
         code = _QUALITY if event.kind in _QUALITY_KINDS or event.sample == 0 else _NOTE
         skip = b""
-        if step >= _MAX_STEP:
-            # an interval of 32 bits, its high half first
-            skip = struct.pack("<HHH", _SKIP << 10, step >> 16, step & 0xFFFF)
-            step = 0
+        while step >= _MAX_STEP:
+            # an interval of 32 bits with a sign, its high half first
+            part = min(step, _MAX_SKIP)
+            skip += struct.pack("<HHH", _SKIP << 10, part >> 16, part & 0xFFFF)
+            step -= part
         aux = one_line(event.text).encode("ascii", "replace")[:_MAX_AUX_BYTES]
         return (
             skip + struct.pack("<HH", code << 10 | step, _AUX << 10 | len(aux)) + aux + b"\0" * (len(aux) % 2)
