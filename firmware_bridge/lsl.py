@@ -21,7 +21,7 @@ from edge_mi.optional import require
 from .client import PatchStream
 from .lsl_feed import ClockOffset, LslFeed, Marker
 from .receiver import Heard
-from .recording.layout import RecordingMeta, anonymous
+from .recording.layout import RecordingMeta, anonymous, without_addresses
 
 _ERRORS_ONLY: Final = "[log]\nlevel = -2\n"
 _OWN_SETTINGS: Final = ("lsl_api.cfg", "~/lsl_api/lsl_api.cfg", "/etc/lsl_api/lsl_api.cfg")
@@ -91,7 +91,7 @@ class LslOutlets:
     def note(self, text: str) -> None:
         """Publish what the bridge told the user."""
         if self._feed is not None:
-            self._push_markers(self._feed.note(text, time.monotonic()))
+            self._push_markers(self._feed.note(without_addresses(text), time.monotonic()))
 
     def _push_markers(self, markers: Iterable[Marker]) -> None:
         for marker in markers:
@@ -107,7 +107,7 @@ class LslOutlets:
         assert layout is not None, "what was heard has a format"
         assert profile is not None, "what was heard has a profile"
         source = anonymous(self._stream.device_address)
-        device = self._stream.device_name or source
+        device = without_addresses(self._stream.device_name) or source
         meta = RecordingMeta(format=layout, placement=self._placement, profile=profile.key, device=device)
         lsl = self._lsl
         signal = lsl.StreamInfo(

@@ -162,7 +162,7 @@ def test_after_a_kill_the_recording_is_mended_and_all_but_its_end_is_there(
     n_samples = Recording.open(folder).n_samples
     assert n_samples == before.n_samples >= 9 * 130  # the gap was said, so what came before it is there
     assert len(wfdb.rdrecord(str(folder / "ecg")).p_signal) == n_samples
-    assert wfdb.rdann(str(folder / "ecg"), "atr").aux_note == ["gap 73 samples, lost"]
+    assert wfdb.rdann(str(folder / "ecg"), "atr").aux_note[-1] == "gap 73 samples, lost"
     done = program("stream", "--replay", folder, "--json")
     assert '"t_s": 8.83' in done.stdout
 
