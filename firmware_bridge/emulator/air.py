@@ -34,16 +34,20 @@ class KernelAir:
 
     async def __aenter__(self) -> KernelAir:
         self._transport = await _open(KERNEL)
-        self._controllers.Controller(
+        self._kernel = self._controllers.Controller(
             "kernel",
             host_source=self._transport.source,
             host_sink=self._transport.sink,
             link=self._link,
             public_address=_KERNEL_ADDRESS,
         )
+        # with these Linux waits for a kind of event that bumble 0.0.236 does not send, and closes no link meanwhile
+        features = require("bumble.hci", extra="emulate").LeFeatureMask
+        self._kernel.le_features &= ~(features.LL_PRIVACY | features.LE_EXTENDED_ADVERTISING)
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._link.remove_controller(self._kernel)  # it may come back, as an adapter that is plugged in again
         await self._transport.close()
 
 

@@ -31,6 +31,7 @@ from .gatt import Characteristic, Send, SensorState, Service, battery_service
 _RATE_HZ: Final = 250
 _CODES_PER_MV: Final = 200
 _ALONE_S: Final = 60.0  # how long it goes on without a link
+_STATUS_EVERY_S: Final = 60.0
 _PACKET_S: Final = 0.25
 
 
@@ -43,8 +44,13 @@ class EdgeMiPatch:
     codes_per_mv = float(_CODES_PER_MV)
     limit = 1 << 15
     clock_start_ns = 0
+    status_every_s = _STATUS_EVERY_S
 
     def __init__(self) -> None:
+        self._forget()
+
+    def _forget(self) -> None:
+        """What a pulled battery leaves is what a new one begins with."""
         self._last = 0  # number of the latest measurement
         self._runs = False
         self._listened_to = False
@@ -55,6 +61,11 @@ class EdgeMiPatch:
     def measuring(self) -> bool:
         """See `EmulatedPatch`; a client listens only once it has asked for a measurement."""
         return self._runs and self._listened_to
+
+    @property
+    def measurement(self) -> int:
+        """See `EmulatedPatch`."""
+        return self._last if self._runs else 0
 
     def services(self, state: SensorState) -> Sequence[Service]:
         """See `EmulatedPatch`."""
@@ -124,7 +135,7 @@ class EdgeMiPatch:
 
     def reset(self) -> None:
         """See `EmulatedPatch`."""
-        self.__init__()  # type: ignore[misc]  # what a pulled battery leaves is what a new one begins with
+        self._forget()
 
     def _start(self, command: Start, state: SensorState) -> bytes:
         if command.rate_hz not in (0, _RATE_HZ):
@@ -136,7 +147,7 @@ class EdgeMiPatch:
 
     def _info(self, state: SensorState) -> Info:
         return Info(
-            measurement=self._last if self._runs else 0,
+            measurement=self.measurement,
             lead="I",
             bits=16,
             rate_millihz=_RATE_HZ * 1000,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from edge_mi import strict
@@ -14,6 +15,10 @@ Kind: TypeAlias = Literal[
     "contact", "end",
 ]  # fmt: skip
 MTU_LIMITS: Final = (23, 517)
+_LONGEST_S: Final = 86_400.0
+_SHORTEST_S: Final = 1e-3
+_FARTHEST_S: Final = 1e10  # three centuries: more than any sensor's clock holds
+_MOST_PPM: Final = 500_000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +72,28 @@ class FaultPlan:
         low, high = MTU_LIMITS
         if not low <= self.mtu <= high:
             raise ConfigError(f"mtu is {self.mtu}; expected {low} to {high}")
+        for name, value, least, most in (
+            ("battery_percent", self.battery_percent, 0, 100),
+            ("refuse", self.refuse, 0, 255),
+            ("slow_start_s", self.slow_start_s, 0, _LONGEST_S),
+            ("drift_ppm", self.drift_ppm, -_MOST_PPM, _MOST_PPM),
+            ("rate_ppm", self.rate_ppm, -_MOST_PPM, _MOST_PPM),
+        ):
+            if not least <= value <= most:
+                raise ConfigError(f"{name} is {value:g}; expected {least:g} to {most:g}")
         for each in self.fault:
             if each.packets < 1 or each.for_s < 0 or each.every_s < 0 or each.keep_bytes < 0:
                 raise ConfigError(f"a {each.kind} at {each.at_s:g} s has a negative number, or no packet")
+            for name, seconds, least, most in (
+                ("at_s", each.at_s, 0.0, _FARTHEST_S),
+                ("every_s", each.every_s or _SHORTEST_S, _SHORTEST_S, _FARTHEST_S),
+                ("for_s", each.for_s, 0.0, _LONGEST_S),
+                ("by_s", each.by_s, -_FARTHEST_S, _FARTHEST_S),
+            ):
+                if not least <= seconds <= most:
+                    raise ConfigError(
+                        f"{name} of a {each.kind} is {seconds:g} s; expected {least:g} to {most:g}"
+                    )
             if not 0 <= each.percent <= 100:
                 raise ConfigError(
                     f"a battery of {each.percent} percent at {each.at_s:g} s; expected 0 to 100"
@@ -88,6 +112,7 @@ def read_plan(text: str) -> FaultPlan:
             raise ConfigError(
                 "fault in the plan is no list of tables; write [[fault]] above the keys of each"
             )
+        _check_keys(given, FaultPlan, "the fault plan")
         plan = strict.decode({**strict.encode(NO_FAULTS), **given}, FaultPlan)
         return replace(plan, fault=tuple(_fault(each, i) for i, each in enumerate(faults)))
     except tomllib.TOMLDecodeError as exc:
@@ -105,8 +130,16 @@ def _fault(given: Any, number: int) -> Fault:
         raise ConfigError(f"{where} of the plan has no {' and no '.join(sorted(missing))}")
     if given["kind"] not in get_args(Kind):
         raise ConfigError(f"{where} of the plan is a {given['kind']!r}; expected {', '.join(get_args(Kind))}")
+    _check_keys(given, Fault, where)
     whole = {**strict.encode(Fault(kind="drop", at_s=0.0)), **given}
     return strict.decode(whole, Fault, where)
+
+
+def _check_keys(given: Iterable[str], kind: type, where: str) -> None:
+    known = [field.name for field in fields(kind)]
+    for key in given:
+        if key not in known:
+            raise ConfigError(f"{where}: unknown key {key}; expected {', '.join(known)}")
 
 
 def _fired(now_s: float, fault: Fault) -> int:

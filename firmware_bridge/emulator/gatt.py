@@ -54,7 +54,8 @@ class EmulatedPatch(Protocol):
     """One kind of patch, as seen from the other side: what it answers, and how it packs samples.
 
     name, advertised: what it says of itself in the air. rate_hz, codes_per_mv, limit: of its samples, whose codes lie
-    in [-limit, limit). clock_start_ns: what its clock says after a reset.
+    in [-limit, limit). clock_start_ns: what its clock says after a reset. status_every_s: the longest that it measures
+    without telling its status, inf where it tells changes only.
     """
 
     name: str
@@ -63,10 +64,15 @@ class EmulatedPatch(Protocol):
     codes_per_mv: float
     limit: int
     clock_start_ns: int
+    status_every_s: float
 
     @property
     def measuring(self) -> bool:
         """Whether packets are wanted."""
+
+    @property
+    def measurement(self) -> int:
+        """Number of the measurement that runs, 0 for none; where another one follows it, the number is another."""
 
     def services(self, state: SensorState) -> Sequence[Service]:
         """What a client discovers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -28,11 +29,15 @@ from .gatt import Characteristic, Send, SensorState, Service, battery_service, b
 
 _FEATURES = bytes([0x0F, 0x05]) + bytes(15)  # ECG and acceleration, as an H10 answers a read
 _ACCELERATION = 2
+_STAMP_MODULUS_NS: Final = 1 << 64
 _HEART_RATE: Final = "0000180d-0000-1000-8000-00805f9b34fb"
 
 
 class H10:
-    """Its clock counts from 2019-01-01 after a reset; it goes on measuring when a link is lost.
+    """Its clock counts from 2019-01-01 after a reset; a measurement ends with its link.
+
+    That is Polar's word (issue 148 of polar-ble-sdk). A link that the system keeps for a client that was killed is not
+    lost: there it streams on, and answers the next START with ALREADY_IN_STATE.
 
     refuse: the status that answers START whatever it asks for. careless: cuts its frames to a small MTU instead of
     refusing to start.
@@ -45,10 +50,16 @@ class H10:
     codes_per_mv = 1000.0
     limit = 20_000  # microvolts, its input range
     clock_start_ns = CLOCK_AFTER_RESET_NS
+    status_every_s = math.inf
 
     def __init__(self, *, refuse: int | None = None, careless: bool = False) -> None:
         self._refuse, self._careless = refuse, careless
         self.measuring = False
+
+    @property
+    def measurement(self) -> int:
+        """See `EmulatedPatch`."""
+        return int(self.measuring)
 
     def services(self, state: SensorState) -> Sequence[Service]:
         """See `EmulatedPatch`."""
@@ -91,7 +102,7 @@ class H10:
     ) -> Sequence[Send]:
         """See `EmulatedPatch`."""
         del number, state
-        return (Send(DATA, encode_ecg_frame(stamps_ns[1], codes)),)
+        return (Send(DATA, encode_ecg_frame(stamps_ns[1] % _STAMP_MODULUS_NS, codes)),)
 
     def status(self, state: SensorState) -> Sequence[Send]:
         """See `EmulatedPatch`; an H10 says nothing of contact."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from ..frames import Codes
@@ -13,6 +14,7 @@ class HealthyPi:
     """One board of this layout, which sends `samples` at once."""
 
     clock_start_ns = 0
+    status_every_s = math.inf
     advertised: tuple[str, ...] = ()
 
     def __init__(self, layout: Layout, name: str, samples: int) -> None:
@@ -20,6 +22,11 @@ class HealthyPi:
         self.rate_hz, self.codes_per_mv = layout.format.rate_hz, layout.format.codes_per_mv
         self.limit = 1 << (layout.code_bits - 1)
         self.measuring = False
+
+    @property
+    def measurement(self) -> int:
+        """See `EmulatedPatch`."""
+        return int(self.measuring)
 
     def services(self, state: SensorState) -> Sequence[Service]:
         """See `EmulatedPatch`."""

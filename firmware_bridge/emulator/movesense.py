@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from edge_mi.errors import FrameError
@@ -24,7 +25,6 @@ from ..movesense_gsp import (
 from .gatt import Characteristic, Send, SensorState, Service, battery_service, battery_status
 
 _RATE_HZ = 128
-_OK = 200
 
 
 class Movesense:
@@ -36,6 +36,7 @@ class Movesense:
     codes_per_mv = CODES_PER_MV
     limit = 1 << 17  # codes of its converter
     clock_start_ns = 0
+    status_every_s = math.inf
 
     def __init__(self) -> None:
         self._reference: int | None = None
@@ -44,6 +45,11 @@ class Movesense:
     def measuring(self) -> bool:
         """See `EmulatedPatch`."""
         return self._reference is not None
+
+    @property
+    def measurement(self) -> int:
+        """See `EmulatedPatch`."""
+        return self._reference or 0
 
     def services(self, state: SensorState) -> Sequence[Service]:
         """See `EmulatedPatch`."""
@@ -67,7 +73,7 @@ class Movesense:
         known = request.path == ecg_path(_RATE_HZ)
         if known:
             self._reference = request.reference
-        status = _OK if known else Status.NOT_IMPLEMENTED
+        status = Status.OK if known else Status.NOT_IMPLEMENTED
         return (Send(DATA, encode_answer(request.reference, status)),)
 
     def subscribed(self, characteristic: str, *, on: bool) -> None:

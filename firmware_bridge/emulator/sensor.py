@@ -23,11 +23,16 @@ _PPM = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """What the patch sends next. due_s: world time since the sensor was switched on. after: what happens then."""
+    """What the patch sends next.
+
+    due_s: world time since the sensor was switched on. after: what happens then. away_s: how long it stays out of
+    reach after a disconnect; the sensor has gone on by that time already.
+    """
 
     due_s: float
     sends: Sequence[Send]
     after: After | None = None
+    away_s: float = 0.0
 
 
 class EmulatedSensor:
@@ -53,6 +58,7 @@ class EmulatedSensor:
         self._left: dict[str, tuple[Fault, int]] = {}  # faults that take more packets
         self._held: Sequence[Send] = ()
         self._stalled_until_s = 0.0
+        self._status_s = 0.0  # when it was told last, on the sensor's own time
 
     @property
     def ended(self) -> bool:
@@ -60,9 +66,10 @@ class EmulatedSensor:
         return self._position >= len(self._codes) and not self._repeat
 
     def begin(self) -> None:
-        """A measurement begins: at the start of the record again, if that was over."""
+        """A measurement begins, or goes on over another link: at the start of the record again, if that was over."""
         if self.ended:
             self._position = 0
+        self._held, self._status_s = (), self._own_s
 
     def pass_time(self, seconds: float) -> None:
         """The sensor goes on while nobody listens."""
@@ -74,15 +81,25 @@ class EmulatedSensor:
         number = self.made - self._numbered_from
         codes = self._take(self.patch.samples_in_packet(mtu))
         if codes.size == 0:
-            return Packet(self._world_s(), self.patch.ended(), "end")
+            return Packet(self._due_s(), self.patch.ended(), "end")
         stamps_ns = self._stamp_ns(number), self._stamp_ns(number + len(codes) - 1)
         self._advance(len(codes))
-        extra, after = self._strike()
-        sends = self._harm([*self.patch.packet(codes, number, stamps_ns, self.state)])
-        due_s = max(self._world_s(), self._stalled_until_s)
-        if after == "end":
-            extra = [*extra, *self.patch.ended()]
-        return Packet(due_s, [*sends, *extra], after)
+        status, struck = self._strike(len(codes))
+        sends = [*self._harm([*self.patch.packet(codes, number, stamps_ns, self.state)]), *status]
+        due_s = self._due_s()
+        if any(fault.kind == "end" for fault in struck):
+            sends += self.patch.ended()
+        away = [fault for fault in struck if fault.kind in ("disconnect", "reset")]
+        for fault in away:  # only now: what was measured before is packed and timed as it was
+            self._leave(fault)
+        if away:
+            return Packet(due_s, sends, "disconnect", sum(fault.for_s for fault in away))
+        return Packet(due_s, sends, "end" if struck else None)
+
+    @property
+    def _own_s(self) -> float:
+        """The sensor's own time since it was switched on."""
+        return self.made / self._true_hz
 
     @property
     def _true_hz(self) -> float:
@@ -93,51 +110,58 @@ class EmulatedSensor:
         return self._clock_ns + round(number / self._true_hz * 1e9)
 
     def _world_s(self) -> float:
-        return self.made / self._true_hz / (1 + self.plan.drift_ppm * _PPM)
+        return self._own_s / (1 + self.plan.drift_ppm * _PPM)
+
+    def _due_s(self) -> float:
+        return max(self._world_s(), self._stalled_until_s)
 
     def _take(self, n: int) -> Codes:
         if self._repeat:
-            return self._codes.take(np.arange(self._position, self._position + n), mode="wrap")
+            return self._codes[np.arange(self._position, self._position + n) % len(self._codes)]
         return self._codes[self._position : self._position + n]
 
     def _advance(self, n: int) -> None:
         self.made += n
         self._position += n
 
-    def _strike(self) -> tuple[list[Send], After | None]:
-        """Begin the faults that are due by now; what they send, and what they lead to."""
-        now_s = self.made / self._true_hz
-        before_s, self._told_s = self._told_s, now_s
-        extra: list[Send] = []
-        after: After | None = None
+    def _strike(self, n: int) -> tuple[list[Send], list[Fault]]:
+        """Begin the faults that are due by now; the status behind a packet of n, and those that end link or measurement."""
+        before_s, self._told_s = self._told_s, self._own_s
+        status: list[Send] = []
+        ending = []
         for fault in self.plan.fault:
-            if fault.times(before_s, now_s):
-                extra += self._begin_fault(fault)
-                if fault.kind in ("disconnect", "reset"):
-                    self.pass_time(fault.for_s)
-                    after = "disconnect"
-                elif fault.kind == "end":
-                    after = "end"
-        return extra, after
+            if fault.times(before_s, self._told_s):
+                status += self._begin_fault(fault)
+                if fault.kind in ("disconnect", "reset", "end"):
+                    ending.append(fault)
+        # with the next packet it would come too late
+        if not status and self._own_s + n / self._true_hz > self._status_s + self.patch.status_every_s:
+            status += self.patch.status(self.state)
+        if status:
+            self._status_s = self._own_s
+        return status, ending
+
+    def _leave(self, fault: Fault) -> None:
+        if fault.kind == "reset":
+            self.patch.reset()
+            self._numbered_from, self._clock_ns = self.made, self.patch.clock_start_ns
+        self.pass_time(fault.for_s)
 
     def _begin_fault(self, fault: Fault) -> Sequence[Send]:
         match fault.kind:
             case "drop" | "duplicate" | "truncate" | "corrupt" | "reorder":
                 self._left[fault.kind] = (fault, fault.packets)
             case "stall":
-                self._stalled_until_s = self._world_s() + fault.for_s
+                self._stalled_until_s = max(self._stalled_until_s, self._world_s() + fault.for_s)
             case "clock_jump":
                 self._clock_ns += round(fault.by_s * 1e9)
-            case "reset":
-                self.patch.reset()
-                self._numbered_from, self._clock_ns = self.made, self.patch.clock_start_ns
             case "battery":
                 self.state = replace(self.state, battery_percent=fault.percent)
                 return self.patch.status(self.state)
             case "contact":
                 self.state = replace(self.state, contact=fault.on)
                 return self.patch.status(self.state)
-            case "disconnect" | "end":
+            case "disconnect" | "reset" | "end":
                 pass
         return ()
 
@@ -165,6 +189,8 @@ class EmulatedSensor:
 
 
 def _corrupted(data: bytes) -> bytes:
-    """One bit turned over in the middle."""
+    """One bit turned over in the middle, where there is any."""
+    if not data:
+        return data
     middle = len(data) // 2
     return data[:middle] + bytes([data[middle] ^ 0x10]) + data[middle + 1 :]
