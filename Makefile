@@ -8,7 +8,7 @@ PIP := -m pip --disable-pip-version-check -q
 
 RESULTS := benchmarks/results
 
-.PHONY: demo python-fits test package compat arm mcu model trials reproduction sizes quantisation noise converters figures soak fuzz bench-stream training-speed install-size clean
+.PHONY: demo python-fits test package compat arm mcu ble-vm model trials reproduction sizes quantisation noise converters figures soak fuzz bench-stream training-speed install-size clean
 
 demo: $(DEMO)/.done
 	@$(DEMO)/bin/python -m edge_mi.benchmarks.demo
@@ -127,6 +127,12 @@ mcu: $(TEST)/.done
 	$(TEST)/bin/python -m edge_mi.benchmarks.mcu --out $(RESULTS)/mcu.json
 	$(TEST)/bin/python -m edge_mi.benchmarks.documents
 
+# the Bluetooth code against the emulator on a real BlueZ in a virtual machine, which needs qemu-system-x86; Debian's or
+# Ubuntu's packages are unpacked into .ble-vm, without root: about 12 minutes where there is no KVM
+ble-vm: $(TEST)/.done
+	$(TEST)/bin/python -m edge_mi.benchmarks.bluez_vm --out $(RESULTS)/ble_vm.json
+	$(TEST)/bin/python -m edge_mi.benchmarks.documents
+
 # the same network through other converters, after `make model` (its store): builds 8 GB of environments in .converters/
 STORE = $(firstword $(wildcard runs/quick/store-*))
 converters: $(TEST)/.done
@@ -154,4 +160,4 @@ install-size: $(TEST)/.done
 	@$(TEST)/bin/python -m edge_mi.benchmarks.install_size
 
 clean:
-	rm -rf $(DEMO) $(TEST) $(COMPAT) .arm .converters build dist *.egg-info
+	rm -rf $(DEMO) $(TEST) $(COMPAT) .arm .ble-vm .converters build dist *.egg-info

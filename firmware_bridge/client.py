@@ -22,7 +22,7 @@ from .frames import StreamFormat
 from .inbox import Entry, Inbox
 from .life import FINAL, Event, Life, Patience, State
 from .profile import Profile, Wishes
-from .profiles import no_profile, profiles_for
+from .profiles import is_known, no_profile, profiles_for
 from .radio import AdapterMissing, Connection, Radio, Timeouts
 from .receiver import Heard, Output, Receiver
 from .session import Ended, Refused, Started, Write
@@ -188,7 +188,9 @@ class PatchStream:
         found = [self.profile] if self.profile else profiles_for(self._device.name or "", connection.services)
         if len(found) != 1 or not all(connection.has(each) for each in found[0].subscribe):
             self._error = no_profile(name, found, connection.services)
-            return Event.REFUSED
+            # BlueZ was seen to find half of a patch: that is no refusal of one that is known by its name or ran already
+            is_half = len(found) < 2 and (self.statistics.frames or is_known(name, found))
+            return Event.FAILED if is_half else Event.REFUSED
         self.profile = profile = found[0]
         if self._receiver is None:
             wishes = self._choices.wishes

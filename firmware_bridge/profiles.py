@@ -37,6 +37,11 @@ def profiles_for(name: str, services: Collection[str]) -> list[Profile]:
     return [profile for profile in fitting if profile.is_named(name)] or fitting
 
 
+def is_known(name: str, among: Collection[Profile]) -> bool:
+    """Whether a patch of this name is one of these, or, where there are none, any that the bridge speaks with."""
+    return any(profile.is_named(name) for profile in among or PROFILES.values())
+
+
 def no_profile(name: str, found: Sequence[Profile], services: Collection[str]) -> PatchError:
     """Why the patch `name` cannot be spoken with, of which these were `found`: none, several, one that it is not whole."""
     if len(found) == 1:

@@ -20,6 +20,7 @@ from .target import Target
 
 _T = TypeVar("_T")
 _SHOWN_CHARACTERS = 160
+_BEFORE_LEFT_LINKS_S = 5.0  # of scanning: a patch that is free is heard by then
 
 
 class AdapterMissing(DeviceNotFound):
@@ -39,7 +40,7 @@ class Timeouts:
 
 
 class Radio:
-    """Scans and connects, as an async context. One scan at a time: BlueZ refuses a process a second one.
+    """Scans and connects, as an async context; each one at a time, for BlueZ and controllers refuse a second.
 
     link: `unix:PATH` of an emulator; None for the system. adapter: such as `hci1`; None for the default.
     Raises MissingDependency without bleak (or bumble, for a link), DeviceNotFound where nothing listens.
@@ -51,7 +52,9 @@ class Radio:
         self._virtual: Any = None
         self._exits = AsyncExitStack()
         self._scanning = asyncio.Lock()
+        self.connecting = asyncio.Lock()
         self._agent: Any = None
+        self.held: set[str] = set()  # addresses of this process's own connections
 
     async def __aenter__(self) -> Radio:
         if self.link is not None:
@@ -70,26 +73,13 @@ class Radio:
 
     async def find(self, target: Target, timeout_s: float) -> Any:
         """The device of bleak that is meant. Raises DeviceNotFound, AdapterMissing where it cannot be looked for."""
-        bleak, errors = require("bleak", extra="ble"), require("bleak.exc", extra="ble")
         heard: set[str] = set()
-
-        def matches(device: Any, advertisement: Any) -> bool:
-            name = advertisement.local_name or device.name or ""
-            heard.add(name)
-            return target.matches(name, device.address, advertisement.service_uuids)
-
-        options = self._options(None if self._virtual is None else self._virtual.scanner)
-        try:
-            async with self._scanning:
-                found = await bleak.BleakScanner.find_device_by_filter(matches, timeout=timeout_s, **options)
-        except errors.BleakBluetoothNotAvailableError as exc:
-            raise AdapterMissing(
-                f"no Bluetooth adapter can be used ({exc.args[0]}): switch it on, or reach an emulator with --link"
-            ) from exc
-        except (errors.BleakError, OSError, EOFError) as exc:
-            raise AdapterMissing(
-                f"the scan for {target.text!r} failed ({_short(exc)}): is the Bluetooth service running?"
-            ) from exc
+        first_s = timeout_s if self._virtual is not None else min(timeout_s, _BEFORE_LEFT_LINKS_S)
+        found = await self._look(target, first_s, heard)
+        if found is None and self._virtual is None:
+            closed = await self._close_left_links(target)
+            rest_s = timeout_s if closed else timeout_s - first_s
+            found = await self._look(target, rest_s, heard) if rest_s > 0 else None
         if found is None:
             others = ", ".join(sorted(name for name in heard if name)) or "nothing"
             allowed = (
@@ -101,6 +91,37 @@ class Radio:
             )
         return found
 
+    async def _look(self, target: Target, timeout_s: float, heard: set[str]) -> Any:
+        """The device, or None where it is not in the air; `heard` gets the names that are."""
+        bleak, errors = require("bleak", extra="ble"), require("bleak.exc", extra="ble")
+
+        def matches(device: Any, advertisement: Any) -> bool:
+            name = advertisement.local_name or device.name or ""
+            heard.add(name)
+            return target.matches(name, device.address, advertisement.service_uuids)
+
+        options = self._options(None if self._virtual is None else self._virtual.scanner)
+        try:
+            async with self._scanning:
+                return await bleak.BleakScanner.find_device_by_filter(matches, timeout=timeout_s, **options)
+        except errors.BleakBluetoothNotAvailableError as exc:
+            raise AdapterMissing(
+                f"no Bluetooth adapter can be used ({exc.args[0]}): switch it on, or reach an emulator with --link"
+            ) from exc
+        except (errors.BleakError, OSError, EOFError) as exc:
+            raise AdapterMissing(
+                f"the scan for {target.text!r} failed ({_short(exc)}): is the Bluetooth service running?"
+            ) from exc
+
+    async def _close_left_links(self, target: Target) -> bool:
+        """Close what a killed program left open to the patch, so that it is heard again; whether there was something."""
+        from .left_links import close_left_links
+
+        try:
+            return await close_left_links(target, self.held)
+        except PatchError:
+            return False  # the scan says what is wrong
+
     def connection(self, device: Any, timeouts: Timeouts, on_loss: Callable[[], None]) -> Connection:
         """A connection to `device`, not yet open; `on_loss` is called when it ends, whoever ends it."""
         bleak = require("bleak", extra="ble")
@@ -110,14 +131,18 @@ class Radio:
             timeout=timeouts.connect,
             **self._options(None if self._virtual is None else self._virtual.client),
         )
+        self.held.add(device.address)
         return Connection(client, timeouts, self)
 
     async def agree_to_pairing(self) -> None:
-        """Let BlueZ pair without asking anybody: without an agent it refuses. Once a process; other systems ask the user."""
-        if self._virtual is None and self._agent is None:
+        """Let BlueZ pair without asking anybody: without an agent it refuses. Other systems ask the user."""
+        if self._virtual is not None:
+            return
+        if self._agent is None:
             from .pairing_agent import PairingAgent
 
             self._agent = await self._exits.enter_async_context(PairingAgent())
+        await self._agent.register()
 
     def _options(self, backend: Any) -> dict[str, Any]:
         if backend is not None:
@@ -134,11 +159,9 @@ class Connection:
 
     async def open(self) -> None:
         """Connect and discover what there is."""
-        await self._call(self._client.connect(), "the connection", self._timeouts.connect)
-        try:
-            self.services: frozenset[str] = frozenset(each.uuid for each in self._client.services)
-        except require("bleak.exc", extra="ble").BleakError as exc:
-            raise PatchError(f"the link broke at once: {_short(exc)}") from exc
+        async with self._radio.connecting:
+            await self._call(self._client.connect(), "the connection", self._timeouts.connect)
+        self.services: frozenset[str] = frozenset(each.uuid for each in self._discovered())
 
     @property
     def is_open(self) -> bool:
@@ -147,13 +170,11 @@ class Connection:
 
     def has(self, characteristic: str) -> bool:
         """Whether the patch has this characteristic."""
-        return self._client.services.get_characteristic(characteristic) is not None
+        return self._found(characteristic) is not None
 
     def mtu(self, characteristic: str) -> int:
         """ATT MTU of the link; what `mtu_size` says is wrong on BlueZ until it is asked for."""
-        return (
-            int(self._client.services.get_characteristic(characteristic).max_write_without_response_size) + 3
-        )
+        return int(self._found(characteristic).max_write_without_response_size) + 3
 
     async def encrypt(self) -> None:
         """Pair, or use the bond that there is."""
@@ -162,7 +183,7 @@ class Connection:
 
     async def subscribe(self, characteristic: str, take: Callable[[bytes], None]) -> None:
         """Hand every notification and indication of `characteristic` to `take`, from inside the event loop."""
-        found = self._client.services.get_characteristic(characteristic)
+        found = self._found(characteristic)
         await self._call(
             self._client.start_notify(
                 found, lambda _, value: take(bytes(value)), bluez={"use_start_notify": True}
@@ -188,17 +209,30 @@ class Connection:
         self._subscribed.clear()
         with suppress(PatchError):
             await self._call(self._client.disconnect(), "the disconnection")
+        self._radio.held.discard(self._client.address)
+
+    def _discovered(self) -> Any:
+        try:
+            return self._client.services
+        except require("bleak.exc", extra="ble").BleakError as exc:  # bleak forgets them with the link
+            raise PatchError("the link was lost") from exc
+
+    def _found(self, characteristic: str) -> Any:
+        return self._discovered().get_characteristic(characteristic)
 
     async def _call(self, call: Awaitable[_T], what: str, timeout_s: float | None = None) -> _T:
         errors = require("bleak.exc", extra="ble")
         try:
-            return await asyncio.wait_for(call, timeout_s or self._timeouts.call)
+            # not wait_for, which may lose a cancellation before Python 3.12
+            async with asyncio.timeout(timeout_s or self._timeouts.call):
+                return await call
         except TimeoutError as exc:
             raise PatchError(f"{what} was not answered in time") from exc
         except errors.BleakBluetoothNotAvailableError as exc:
             raise AdapterMissing(f"{what} failed: no Bluetooth adapter ({exc.args[0]})") from exc
         except (errors.BleakError, OSError, EOFError) as exc:
-            raise PatchError(f"{what} failed: {_short(exc)}") from exc
+            help_ = ": ask for an encrypted link with --encrypt" if "insufficient" in str(exc).lower() else ""
+            raise PatchError(f"{what} failed: {_short(exc)}{help_}") from exc
 
 
 def _short(error: BaseException) -> str:
