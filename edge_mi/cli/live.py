@@ -136,14 +136,14 @@ async def _stream_one(args: argparse.Namespace, patch: _Patch, stream: Any) -> N
     async with AsyncExitStack() as exits:
         keepers.extend(exits.enter_context(each) for each in _keepers(args, patch, stream))
         await exits.enter_async_context(stream)
-        screen.begin(f"{patch.device}, placement {screen.placement}")
-        if screen.placement != "lead-i":
-            screen.tell(_CHEST)
-        elif stream.format.lead not in (None, "I"):
+        if screen.placement == "lead-i" and stream.format.lead not in (None, "I"):
             raise PatchError(
                 f"the patch says that it measures lead {stream.format.lead}, which is not lead I: nothing would be judged; "
                 "edge-mi record keeps it"
             )
+        screen.begin(f"{patch.device}, placement {screen.placement}")
+        if screen.placement != "lead-i":
+            screen.tell(_CHEST)
         try:
             async for heard in stream.heard():
                 for each in keepers:

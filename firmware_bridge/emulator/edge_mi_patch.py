@@ -46,7 +46,8 @@ class EdgeMiPatch:
     clock_start_ns = 0
     status_every_s = _STATUS_EVERY_S
 
-    def __init__(self) -> None:
+    def __init__(self, lead: str = "I") -> None:
+        self._lead = lead
         self._forget()
 
     def _forget(self) -> None:
@@ -148,7 +149,7 @@ class EdgeMiPatch:
     def _info(self, state: SensorState) -> Info:
         return Info(
             measurement=self.measurement,
-            lead="I",
+            lead=self._lead,
             bits=16,
             rate_millihz=_RATE_HZ * 1000,
             codes_per_v=_CODES_PER_MV * 1000,

@@ -10,6 +10,8 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 from edge_mi import strict
 from edge_mi.errors import ConfigError
 
+from ..edge_mi_packet import LEADS
+
 Kind: TypeAlias = Literal[
     "drop", "duplicate", "truncate", "corrupt", "reorder", "stall", "disconnect", "reset", "clock_jump", "battery",
     "contact", "end",
@@ -54,7 +56,8 @@ class FaultPlan:
     mtu: the largest ATT MTU that it takes. pairing: whether its service wants an encrypted link. slow_start_s: from the
     start to the first packet. mute: START is accepted and nothing comes. refuse: the status that answers START, 0 for
     none (H10). careless: cuts packets to a small MTU instead of refusing (H10). drift_ppm: of its clock against the
-    world's. rate_ppm: how much faster than listed it samples by its own clock.
+    world's. rate_ppm: how much faster than listed it samples by its own clock. lead: what it says that it measures
+    (EdgeMI Patch).
     """
 
     mtu: int = 517
@@ -64,6 +67,7 @@ class FaultPlan:
     refuse: int = 0
     careless: bool = False
     battery_percent: int = 87
+    lead: str = "I"
     drift_ppm: float = 0.0
     rate_ppm: float = 0.0
     fault: tuple[Fault, ...] = ()
@@ -72,6 +76,8 @@ class FaultPlan:
         low, high = MTU_LIMITS
         if not low <= self.mtu <= high:
             raise ConfigError(f"mtu is {self.mtu}; expected {low} to {high}")
+        if self.lead not in LEADS:
+            raise ConfigError(f"lead is {self.lead!r}; expected one of {', '.join(LEADS)}")
         for name, value, least, most in (
             ("battery_percent", self.battery_percent, 0, 100),
             ("refuse", self.refuse, 0, 255),

@@ -19,5 +19,5 @@ PATCHES: Final[dict[str, Callable[[FaultPlan], EmulatedPatch]]] = {
     "healthypi5": lambda _: HealthyPi(HEALTHYPI_5, "healthypi 5", 8),
     "healthypi-move": lambda _: HealthyPi(HEALTHYPI_MOVE, "healthypi move", 16),
     "healthypi4": lambda _: HealthyPi(HEALTHYPI_V4, "Healthypi v4", 9),
-    "edgemi": lambda _: EdgeMiPatch(),
+    "edgemi": lambda plan: EdgeMiPatch(plan.lead),
 }

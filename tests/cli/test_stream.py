@@ -105,6 +105,14 @@ def test_wfdb_reads_signal_gaps_and_decisions_of_a_stream(tmp_path: Path, air: P
     assert {"undetermined gap", "alarm"} <= {*reasons, *judged}
 
 
+def test_a_patch_that_measures_another_lead_is_not_judged(air: Path, capsys: Output) -> None:
+    with in_the_air(air, Made(codes=microvolts(30), profile="edgemi", plan=FaultPlan(lead="V1"))) as (patch,):
+        assert main(words(air, device="EdgeMI")) == 2
+        shown = capsys.readouterr()
+        assert (shown.out, "it measures lead V1" in shown.err.splitlines()[-1]) == ("", True)
+        assert not patch.streaming
+
+
 # several patches
 
 
