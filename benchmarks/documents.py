@@ -1,4 +1,4 @@
-"""Docs from results: README's figures, docs/figures.md and the model card are written here, never by hand.
+"""Docs from results: README's figures, docs/figures.md, the table of docs/bluetooth.md and the model card are written here, never by hand.
 
 `python -m edge_mi.benchmarks.documents` from a checkout writes them; with --check it only compares.
 """
@@ -22,6 +22,7 @@ from edge_mi.markdown import table as _table
 from edge_mi.notice import NOTICE
 
 from .alignment_figures import alignment_said
+from .ble_vm_figures import ble_vm_figures
 from .bridge_figures import bridge_figures
 from .bridge_states import bridge_states
 from .converter_figures import converter_figures
@@ -80,12 +81,8 @@ def render_documents(root: Path) -> dict[Path, str]:
     bundle = Bundle.load(root / SHIPPED / "bundle")
     results = {path.stem: _load(path) for path in (root / RESULTS).glob("*.json")}
     cv = results["cross_validation"]
-    readme = (root / "README.md").read_text(encoding="utf-8")
-    before, _, rest = readme.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    block = "\n".join([BEGIN, "", *_headline(bundle, cv), "", END])
     return {
-        Path("README.md"): before + block + after,
+        Path("README.md"): _filled(root / "README.md", _headline(bundle, cv)),
         Path("docs/figures.md"): "\n".join(
             [
                 *_figures(bundle, results),
@@ -102,12 +99,20 @@ def render_documents(root: Path) -> dict[Path, str]:
             ]
         )
         + "\n",
+        Path("docs/bluetooth.md"): _filled(root / "docs/bluetooth.md", ble_vm_figures(results["ble_vm"])),
         Path("docs/bluetooth-states.md"): bridge_states(),
         Path("docs/noise.svg"): noise_svg(results["noise"]),
         Path("docs/sizes.svg"): pareto_svg(results["sizes"]),
         SHIPPED / "MODEL_CARD.md": "\n".join(_card(bundle, cv)) + "\n",
         **reproduction_documents(root),
     }
+
+
+def _filled(path: Path, lines: list[str]) -> str:
+    """The text of the document at `path` with `lines` between its two marks."""
+    before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return before + "\n".join([BEGIN, "", *lines, "", END]) + after
 
 
 def _headline(bundle: Bundle, cv: Json) -> list[str]:
