@@ -55,9 +55,10 @@ class EdfReport:
     start_cut_s: float
 
     def __str__(self) -> str:
-        scale = "the sensor's codes" if self.exact else "rounded to 16 bits"
+        rounded = f"rounded to 16 bits, off by {self.max_error_uv:.3g} µV at most"
+        scale = "the sensor's codes, exactly" if self.exact else rounded
         words = [
-            f"{self.n_samples} samples, {scale}, off by {self.max_error_uv:.3g} µV at most",
+            f"{self.n_samples} samples, {scale}",
             f"{self.n_missing} missing, at the lowest value",
             f"start time {self.start_cut_s:.3f} s early, in UTC",
         ]
