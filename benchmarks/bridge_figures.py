@@ -21,12 +21,12 @@ def bridge_figures(stream: Json, soak: Json, clock: Json) -> list[str]:
         f"decides takes {stream['cpu_percent']:g} % of one core ({stream['paced_seconds']:g} s, {stream['paced_decisions']} decisions, "
         f"with a Bluetooth stack in Python of its own, which a real adapter does without). Made by `{stream['command']}`.",
         "", "### A day with a fault a minute", "",
-        f"{soak['hours']:g} h of the sensor's time, unpaced, through the same client: lost, doubled, cut and swapped frames, stalls and "
+        "Hours of the sensor's time, unpaced, through the same client: lost, doubled, cut and swapped frames, stalls and "
         "lost links in turn, on a clock that is off. Every sample was delivered or counted as lost. Where only the sensor's clock tells, "
         f"one sample and 0.1 % of each gap are allowed (contract C2). Made by `{soak['command']}`.",
         "",
         *table(
-            ["patch", "losses are seen", "faults", "delivered", "lost, and known to be", "gaps", "doubled", "reconnects",
+            ["patch", "hours", "losses are seen", "faults", "delivered", "lost, and known to be", "gaps", "doubled", "reconnects",
              "unaccounted for", "allowed", "memory after 1 h, MiB", "at the end"],
             [_day(run) for run in soak["runs"]],
         ),
@@ -62,6 +62,7 @@ def _day(run: Json) -> list[str]:
     )
     return [
         run["profile"],
+        f"{run['hours']:g}",
         _SEEN[run["grade"]],
         *(f"{number:,}" for number in numbers),
         f"{memory_mib[0]:g}",

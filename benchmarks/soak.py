@@ -31,7 +31,7 @@ from edge_mi.shipped import shipped_bundle
 from .emulated_here import stream_of
 from .machine import describe_machine
 
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 PROFILES: Final = ("h10", "movesense", "edgemi")
 GROWTH_MIB: Final = 10.0  # from the first hour to the last
 HEART_S: Final = 600.0
@@ -60,7 +60,6 @@ def main() -> int:
     document = {
         "schema": SCHEMA,
         "machine": describe_machine(),
-        "hours": args.hours,
         "runs": runs,
         "command": "make soak",
     }
@@ -116,6 +115,7 @@ async def soak(profile: str, hours: float) -> dict[str, Any]:
     return {
         "profile": profile,
         "grade": statistics.grade,
+        "hours": hours,
         "faults": sum(each.times(-1.0, 3600.0 * hours) for each in faults.fault),
         "times_real_time": round(3600.0 * hours / (time.monotonic() - start), 1),
         "unaccounted_samples": abs(counted - delivered_until)
