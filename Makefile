@@ -8,7 +8,7 @@ PIP := -m pip --disable-pip-version-check -q
 
 RESULTS := benchmarks/results
 
-.PHONY: demo python-fits test package compat arm mcu model trials reproduction sizes quantisation noise converters figures bench-stream training-speed install-size clean
+.PHONY: demo python-fits test package compat arm mcu ble-vm model trials reproduction sizes quantisation noise converters figures soak fuzz bench-stream training-speed install-size clean
 
 demo: $(DEMO)/.done
 	@$(DEMO)/bin/python -m edge_mi.benchmarks.demo
@@ -101,6 +101,7 @@ noise: $(TEST)/.done
 figures: $(TEST)/.done
 	$(TEST)/bin/edge-mi bench --json > $(RESULTS)/latency.json
 	$(MAKE) -s bench-stream > $(RESULTS)/stream.json
+	$(TEST)/bin/python -m edge_mi.benchmarks.sensor_clock > $(RESULTS)/sensor_clock.json
 	$(MAKE) -s install-size > $(RESULTS)/install_size.json
 	$(TEST)/bin/python -m edge_mi.benchmarks.startup > $(RESULTS)/startup.json
 	$(MAKE) -s training-speed > $(RESULTS)/training_speed.json
@@ -126,11 +127,27 @@ mcu: $(TEST)/.done
 	$(TEST)/bin/python -m edge_mi.benchmarks.mcu --out $(RESULTS)/mcu.json
 	$(TEST)/bin/python -m edge_mi.benchmarks.documents
 
+# the Bluetooth code against the emulator on a real BlueZ in a virtual machine, which needs qemu-system-x86; Debian's or
+# Ubuntu's packages are unpacked into .ble-vm, without root: about 12 minutes where there is no KVM
+ble-vm: $(TEST)/.done
+	$(TEST)/bin/python -m edge_mi.benchmarks.bluez_vm --out $(RESULTS)/ble_vm.json
+	$(TEST)/bin/python -m edge_mi.benchmarks.documents
+
 # the same network through other converters, after `make model` (its store): builds 8 GB of environments in .converters/
 STORE = $(firstword $(wildcard runs/quick/store-*))
 converters: $(TEST)/.done
 	$(TEST)/bin/python -m edge_mi.benchmarks.converters $(if $(STORE),--data $(STORE))
 	$(TEST)/bin/python -m edge_mi.benchmarks.documents
+
+# a day of emulated patches with a fault a minute: about half an hour
+soak: $(TEST)/.done
+	$(TEST)/bin/python -m edge_mi.benchmarks.soak > $(RESULTS)/soak.json
+	$(TEST)/bin/python -m edge_mi.benchmarks.documents
+
+# a million inputs through everything that reads bytes from the air, guided by its branches
+fuzz: $(TEST)/.done
+	$(TEST)/bin/python -m pip --disable-pip-version-check -q install -c $(CONSTRAINTS) atheris
+	$(TEST)/bin/python tests/fuzz/decoders.py
 
 bench-stream: $(TEST)/.done
 	@$(TEST)/bin/python -m edge_mi.benchmarks.throughput
@@ -143,4 +160,4 @@ install-size: $(TEST)/.done
 	@$(TEST)/bin/python -m edge_mi.benchmarks.install_size
 
 clean:
-	rm -rf $(DEMO) $(TEST) $(COMPAT) .arm .converters build dist *.egg-info
+	rm -rf $(DEMO) $(TEST) $(COMPAT) .arm .ble-vm .converters build dist *.egg-info

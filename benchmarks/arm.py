@@ -19,9 +19,10 @@ from typing import Any, Final
 from edge_mi.errors import CheckFailed, EdgeMIError
 from edge_mi.files import write_file
 
-from .arm_debian import GUEST, CannotEmulate, empty, say
+from .arm_debian import GUEST
 from .arm_python import CPUS, EXTRAS, ArmPythons, prepare
 from .arm_tasks import EXIT_CODE, QUICK_REAL_EACH, REAL_EACH, STDOUT, Task, tasks, write_records
+from .debian_packages import CannotEmulate, empty, say
 from .same_bytes import first_difference
 
 SCHEMA: Final = 1

@@ -17,7 +17,8 @@ from email.parser import Parser
 from pathlib import Path
 from typing import Final
 
-from .arm_debian import GUEST, CannotEmulate, empty, run, say, unpacked_python, usable_qemu
+from .arm_debian import GUEST, unpacked_python, usable_qemu
+from .debian_packages import CannotEmulate, empty, run, say
 
 EXTRAS: Final = "tflite,onnx,ble,export"
 

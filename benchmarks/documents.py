@@ -1,4 +1,4 @@
-"""Docs from results: README's figures, docs/figures.md and the model card are written here, never by hand.
+"""Docs from results: README's figures, docs/figures.md, the table of docs/bluetooth.md and the model card are written here, never by hand.
 
 `python -m edge_mi.benchmarks.documents` from a checkout writes them; with --check it only compares.
 """
@@ -22,6 +22,9 @@ from edge_mi.markdown import table as _table
 from edge_mi.notice import NOTICE
 
 from .alignment_figures import alignment_said
+from .ble_vm_figures import ble_vm_figures
+from .bridge_figures import bridge_figures
+from .bridge_states import bridge_states
 from .converter_figures import converter_figures
 from .device_figures import arm_figures, mcu_figures
 from .measured_on import labels_of, sample_of
@@ -78,12 +81,8 @@ def render_documents(root: Path) -> dict[Path, str]:
     bundle = Bundle.load(root / SHIPPED / "bundle")
     results = {path.stem: _load(path) for path in (root / RESULTS).glob("*.json")}
     cv = results["cross_validation"]
-    readme = (root / "README.md").read_text(encoding="utf-8")
-    before, _, rest = readme.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    block = "\n".join([BEGIN, "", *_headline(bundle, cv), "", END])
     return {
-        Path("README.md"): before + block + after,
+        Path("README.md"): _filled(root / "README.md", _headline(bundle, cv)),
         Path("docs/figures.md"): "\n".join(
             [
                 *_figures(bundle, results),
@@ -100,11 +99,20 @@ def render_documents(root: Path) -> dict[Path, str]:
             ]
         )
         + "\n",
+        Path("docs/bluetooth.md"): _filled(root / "docs/bluetooth.md", ble_vm_figures(results["ble_vm"])),
+        Path("docs/bluetooth-states.md"): bridge_states(),
         Path("docs/noise.svg"): noise_svg(results["noise"]),
         Path("docs/sizes.svg"): pareto_svg(results["sizes"]),
         SHIPPED / "MODEL_CARD.md": "\n".join(_card(bundle, cv)) + "\n",
         **reproduction_documents(root),
     }
+
+
+def _filled(path: Path, lines: list[str]) -> str:
+    """The text of the document at `path` with `lines` between its two marks."""
+    before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return before + "\n".join([BEGIN, "", *lines, "", END]) + after
 
 
 def _headline(bundle: Bundle, cv: Json) -> list[str]:
@@ -158,8 +166,8 @@ def _headline(bundle: Bundle, cv: Json) -> list[str]:
 
 
 def _figures(bundle: Bundle, results: dict[str, Json]) -> list[str]:
-    cv, latency, stream, install, startup = (
-        results[name] for name in ("cross_validation", "latency", "stream", "install_size", "startup")
+    cv, latency, install, startup = (
+        results[name] for name in ("cross_validation", "latency", "install_size", "startup")
     )
     lines = ["# Figures", "", "Written from results by `python -m edge_mi.benchmarks.documents`.", ""]
     lines += ["## The model that ships", "", f"`{bundle.model_id}`, {bundle.info.net.parameters:,} parameters, "
@@ -227,9 +235,7 @@ def _figures(bundle: Bundle, results: dict[str, Json]) -> list[str]:
     )
     lines += ["", f"The whole detector runs at {latency['realtime_factor']:g} times real time on one core; "
               f"peak memory of the benchmark {latency['rss_mb']:g} MB.", ""]  # fmt: skip
-    lines += ["## From patch to decision", "", f"{stream['seconds']:g} s of ECG from an emulated H10 over a virtual link, unpaced, emulator "
-              f"and detector sharing one core: {stream['times_real_time']:g} times real time, {stream['samples_lost']} of "
-              f"{stream['samples_sent']:,} samples lost. Made by `{stream['command']}`.", ""]  # fmt: skip
+    lines += bridge_figures(results["stream"], results["soak"], results["sensor_clock"])
     lines += ["## Install", "", f"`edge-mi[{install['extras']}]` takes {install['mib']:g} MiB on disk ({install['architecture']}, Python "
               f"{install['python']}), of it " + ", ".join(f"{name} {mib:g}" for name, mib in install["largest_mib"].items())
               + f". Made by `{install['command']}`.", ""]  # fmt: skip

@@ -13,8 +13,11 @@ READY_TIMEOUT_S = 30.0
 
 
 @contextmanager
-def emulated_h10(record: Path, socket: Path) -> Iterator[None]:
-    """Serve `record` unpaced as an H10 at `socket`. Raises SystemExit with the emulator's words if it fails."""
+def emulated_h10(record: Path, socket: Path, *, speed: float = 0) -> Iterator[None]:
+    """Serve `record` as an H10 at `socket`, at `speed` times real time; 0: as fast as it is taken.
+
+    Raises SystemExit with the emulator's words if it fails.
+    """
     emulator = subprocess.Popen(
         [
             sys.executable,
@@ -24,7 +27,7 @@ def emulated_h10(record: Path, socket: Path) -> Iterator[None]:
             "h10",
             str(record),
             "--speed",
-            "0",
+            f"{speed:g}",
             "--link",
             f"unix:{socket}",
         ],

@@ -123,7 +123,7 @@ def _pipeline(bundle: Bundle, seconds: float) -> dict[str, list[float]]:
     clock = time.perf_counter_ns
     for frame in frames:
         marks = [clock()]
-        samples_mv = np.asarray(decode_ecg_frame(frame).samples_uv) / 1000.0
+        samples_mv = np.asarray(decode_ecg_frame(frame).codes) / 1000.0
         marks.append(clock())
         filtered = chain.push(samples_mv)
         marks.append(clock())

@@ -28,7 +28,7 @@ from edge_mi.segment import Due, Segment
 
 Placement: TypeAlias = Literal["lead-i", "chest"]
 PLACEMENTS: Final[tuple[Placement, ...]] = ("lead-i", "chest")
-_GAP_REASON: Final[dict[str, Reason]] = {"not_finite": "not_finite"}
+_GAP_REASON: Final[dict[str, Reason]] = {"not_finite": "not_finite", "lead_off": "lead_off"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +169,8 @@ class Detector:
         state.next_index = chunk.index + len(chunk.samples_mv)
         kept = state.anchors if state.segment is not None else []
         state.anchors = [*kept, (chunk.index, chunk.t_s, chunk.rate_hz)]
+        if chunk.contact is False:  # what the sensor made without skin is noise, whatever it looks like
+            return self._miss(chunk.index, chunk.t_s, len(chunk.samples_mv), "lead_off")
         answers: list[Answer] = []
         finite = np.isfinite(chunk.samples_mv)
         edges = np.flatnonzero(np.diff(finite)) + 1

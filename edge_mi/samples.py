@@ -22,6 +22,7 @@ class Chunk:
     samples_mv: float, shape (n,), millivolts; a missing sample is NaN.
     rate_hz: the nominal rate, fixed for the whole stream (an estimated rate moves only t_s).
     index: the sensor's own number of the first sample; samples lost in a gap are counted.
+    contact: whether the electrodes touched skin, as the patch says; None where it does not say.
     Raises SignalError for another shape, no samples, or a rate that is not positive, or a time that is none.
     """
 
@@ -29,6 +30,7 @@ class Chunk:
     samples_mv: FloatArray
     rate_hz: float
     index: int
+    contact: bool | None = None
 
     def __post_init__(self) -> None:
         samples = np.asarray(self.samples_mv, dtype=np.float64)

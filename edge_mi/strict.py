@@ -67,7 +67,7 @@ def other_schema(text: str | bytes, expected: int) -> int | None:
     """
     try:
         schema = json.loads(text)["schema"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
     return schema if type(schema) is int and schema != expected else None
 

@@ -1,348 +1,379 @@
-"""Lead I from a Polar H10 by bleak: find, connect, start, decode, reconnect after a loss, stop on every way out.
+"""Lead I of one patch: the shell that carries out what the table of its life says, over bleak.
 
-The rules that it keeps were each measured on BlueZ: `disconnect()` after a loss, or every notification comes
-twice from then on; a timeout on every call, since an unanswered one hangs for ever; STOP before leaving, or
-the H10 goes on until its battery is empty.
+The callback of a notification only stamps it and puts it into a bounded queue; everything else happens where the
+items are asked for.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+import random
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
-from edge_mi.errors import DeviceNotFound, FrameError, PatchError
-from edge_mi.optional import require
+from edge_mi.errors import DeviceNotFound, PatchError
 from edge_mi.samples import Item
 
-from .h10_session import H10Session
-from .integrity import StampedStream, StreamStatistics
-from .polar_pmd import (
-    CONTROL_POINT,
-    DATA,
-    NEEDED_MTU,
-    RATE_HZ,
-    SERVICE,
-    START_ECG,
-    STOP_ECG,
-    decode_ecg_frame,
-)
+from .frames import StreamFormat
+from .inbox import Entry, Inbox
+from .life import FINAL, Event, Life, Patience, State
+from .profile import Profile, Wishes
+from .profiles import is_known, no_profile, profiles_for
+from .radio import AdapterMissing, Connection, Radio, Timeouts
+from .receiver import Heard, Output, Receiver
+from .session import Ended, Refused, Started, Write
+from .statistics import StreamStatistics
+from .target import Target
 
 _T = TypeVar("_T")
-_ADDRESS = re.compile(r"(?:[0-9A-F]{2}:){5}[0-9A-F]{2}", re.IGNORECASE)
+_E = TypeVar("_E", bound=Event | None)
 _QUEUED_MESSAGES = 4096  # 38 minutes of H10; what a stalled machine may fall behind
-_BACKLOG = 256
-_Entry: TypeAlias = tuple[Literal["control", "data", "lost"], bytes]
+_ATT_HEADER_BYTES = 3  # of a notification
+_NO_WISHES = Wishes()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
-    """Seconds. first_frame: some stacks took 30 s. silence: without a frame, then the link counts as lost.
+class Choices:
+    """What the user settles. profile: None to tell it by name and services. encrypt: demand an encrypted link anyway."""
 
-    reconnect: how long a lost patch is looked for. backoff: the first wait between tries; it doubles.
-    """
-
-    scan: float = 20.0
-    connect: float = 30.0
-    call: float = 10.0
-    first_frame: float = 45.0
-    silence: float = 10.0
-    reconnect: float = 300.0
-    backoff: float = 1.0
-    longest_backoff: float = 30.0
+    profile: Profile | None = None
+    wishes: Wishes = _NO_WISHES
+    encrypt: bool = False
 
 
 class PatchStream:
     """Chunks and gaps of one patch: an async context, iterated once.
 
-    device: a name (its beginning is enough) or an address. link: `unix:PATH` of an emulator instead of the
-    system's adapter. stop: ends the iteration when set. on_event: takes lines for the user.
-    Raises DeviceNotFound where there is no such patch or no adapter, PatchError where it refuses or is lost
-    for longer than `timeouts.reconnect`, MissingDependency without bleak (or bumble, for a link).
+    stop: ends the iteration when set. on_event: takes lines for the user. chance: uniform in [0, 1), for the waits.
+    Raises DeviceNotFound where there is no such patch or no adapter, PatchError where it refuses or is away for longer
+    than `patience` allows.
     """
 
     def __init__(
         self,
-        device: str,
+        radio: Radio,
+        target: Target,
+        choices: Choices | None = None,
         *,
-        link: str | None = None,
         stop: asyncio.Event | None = None,
         on_event: Callable[[str], None] | None = None,
         timeouts: Timeouts | None = None,
+        patience: Patience | None = None,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self.statistics = StreamStatistics()
-        self._wanted = device
-        self._link = link
+        self._radio, self._target, self._choices = radio, target, choices or Choices()
         self._stop = stop or asyncio.Event()
         self._tell = on_event or (lambda _: None)
-        self._timeouts = timeouts or Timeouts()
-        self._integrity = StampedStream(RATE_HZ, self.statistics)
-        self._queue: asyncio.Queue[_Entry] = asyncio.Queue()
-        self._exits = AsyncExitStack()
-        self._radio: Any = None
-        self._scanner_backend: Any = None
-        self._client_backend: Any = None
+        self._timeouts, self._chance = timeouts or Timeouts(), chance
+        self._life = Life(patience or Patience())
+        self._inbox = Inbox(_QUEUED_MESSAGES, self.statistics)
+        self._cut_bytes: int | None = None
         self._device: Any = None
-        self._client: Any = None
-        self._session = H10Session()
+        self._connection: Connection | None = None
+        self.profile = self._choices.profile
+        self._receiver: Receiver | None = None
+        self._error: PatchError | None = None
+        self._pending: list[Output] = []  # what came with the answer to the start
+
+    @property
+    def state(self) -> State:
+        """What the bridge is doing."""
+        return self._life.state
+
+    @property
+    def format(self) -> StreamFormat | None:
+        """What its frames are like, once it was heard."""
+        return None if self._receiver is None else self._receiver.format
+
+    @property
+    def device_name(self) -> str:
+        """What it calls itself; empty for nothing, or before it was found."""
+        return "" if self._device is None else str(self._device.name or "")
+
+    @property
+    def device_address(self) -> str:
+        """Its address; empty before it was found."""
+        return "" if self._device is None else str(self._device.address)
 
     async def __aenter__(self) -> PatchStream:
-        require("bleak", extra="ble")
-        async with AsyncExitStack() as exits:
-            if self._link is not None:
-                from .virtual_link import VirtualLink
-
-                self._radio = radio = VirtualLink(self._link)
-                if await self._unless_stopped(exits.enter_async_context(radio)) is not None:
-                    self._scanner_backend, self._client_backend = radio.scanner, radio.client
-            exits.push_async_callback(self._leave)
-            if not self._stop.is_set():
-                await self._find()
-                await self._unless_stopped(self._connect())
-            self._exits = exits.pop_all()
+        try:
+            while self.state not in FINAL and self.state is not State.STREAMING:
+                await self._step()
+        except BaseException:
+            await self._leave()
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._exits.aclose()
+        await self._leave()
 
-    async def __aiter__(self) -> AsyncIterator[Item]:
-        timeout = self._timeouts.first_frame
-        while True:
-            entry = await self._next_entry(timeout)
-            if entry is None:
-                if self._stop.is_set() or self._session.state == "stopped_by_device":
-                    return
-                if self._session.state == "streaming" and self.statistics.frames == 0:
-                    raise PatchError(
-                        f"the patch accepted the start and sent nothing for {timeout:g} s: wear it again"
-                    )
-                self._tell(f"no frame for {timeout:g} s")
-                await self._reconnect()
-                timeout = self._timeouts.first_frame
-                continue
-            kind, data = entry
-            if kind == "lost":
-                self._tell("the link is lost")
-                await self._reconnect()
-                timeout = self._timeouts.first_frame
-            elif kind == "control":
-                if not await self._on_control(data):
-                    continue  # the link broke; the queue says so next
-                if self._session.state == "stopped_by_device":
-                    self._tell("the patch ended the measurement")
-                    return
+    async def __aiter__(self) -> AsyncGenerator[Item]:
+        async with aclosing(self.heard()) as heard:
+            async for each in heard:
+                yield each.item
+
+    async def heard(self) -> AsyncGenerator[Heard]:
+        """The items with this machine's time."""
+        while self.state not in FINAL:
+            if self.state is State.STREAMING:
+                async with aclosing(self._stream()) as stream:
+                    async for output in stream:
+                        if isinstance(output, Event):
+                            self._on(output)
+                        else:
+                            yield output
             else:
-                timeout = self._timeouts.silence
-                for item in self._items(data):
-                    yield item
+                await self._step()
 
-    def _items(self, data: bytes) -> list[Item]:
+    async def _step(self) -> None:
+        """Do what the present state says, and take the state that follows. Raises PatchError when that is FAILED."""
+        if self.state in (State.LEAVING, State.ABORTING, State.PARTING):
+            event = await self._part(stopping=self.state is not State.PARTING)
+        else:
+            doing = {
+                State.SCANNING: self._scan,
+                State.CONNECTING: self._connect,
+                State.PAIRING: self._pair,
+                State.SUBSCRIBING: self._subscribe,
+                State.STARTING: self._start,
+                State.WAITING: self._wait,
+            }[self.state]
+            event = await self._unless_stopped(self._attempt(doing)) or Event.STOP
+        self._on(event)
+
+    def _on(self, event: Event) -> None:
+        if event in (Event.LOST, Event.SILENT):
+            self._tell(event.value)
+        if event in (Event.LOST, Event.SILENT, Event.FAILED) and self._receiver is not None:
+            self._receiver.interrupt("link_lost")
+        streamed = self.statistics.frames > 0
+        if self._life.on(event, _now_s()) is State.STREAMING:
+            self.statistics.reconnects += streamed
+            self._error = None
+        if self.state is State.FAILED:
+            raise self._error or PatchError("the patch is given up")
+
+    async def _attempt(self, doing: Callable[[], Awaitable[_E]]) -> _E | Event:
         try:
-            frame = decode_ecg_frame(data)
-        except FrameError as exc:
-            self.statistics.bad_frames += 1
-            if self.statistics.bad_frames == 1:
-                self._tell(f"{exc}; such frames are counted and left out")
-            return []
-        items = self._integrity.push(frame)
-        wrong = self._integrity.wrong_rate_hz
-        if wrong is not None:
-            raise PatchError(
-                f"the patch's clock says {wrong:.1f} Hz, expected {RATE_HZ} Hz within 2 %: samples are missing inside "
-                "its frames, and an ECG spliced from them is not judged; use a link with larger packets"
-            )
-        return items
+            return await doing()
+        except AdapterMissing as exc:
+            self._error = exc
+            return Event.NO_ADAPTER if self.state is State.SCANNING else Event.FAILED
+        except DeviceNotFound as exc:
+            self._error = exc
+            return Event.NOT_FOUND
+        except PatchError as exc:
+            self._error = exc
+            return Event.FAILED
 
-    async def _next_entry(self, timeout_s: float) -> _Entry | None:
-        """The next message, or None when stopped or after `timeout_s` seconds."""
-        if self._stop.is_set():
-            return None
-        if not self._queue.empty():
-            # the event loop must breathe, but each breath may bring a socket full of frames: work those off first
-            if self._queue.qsize() < _BACKLOG:
-                await asyncio.sleep(0)
-            return self._queue.get_nowait()
-        getting = asyncio.ensure_future(self._queue.get())
-        stopping = asyncio.ensure_future(self._stop.wait())
-        try:
-            done, _ = await asyncio.wait(
-                (getting, stopping), timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
-            )
-            return getting.result() if getting in done else None
-        finally:
-            getting.cancel()
-            stopping.cancel()
+    async def _scan(self) -> Event:
+        if self._radio.gone:
+            self._error = PatchError(f"the emulator at {self._radio.link} is gone")
+            return Event.GIVEN_UP
+        self._device = await self._radio.find(self._target, self._timeouts.scan)
+        return Event.FOUND
 
-    async def _on_control(self, data: bytes) -> bool:
-        """Go on with the dialogue; False where the link broke under it. Raises PatchError for a refusal."""
-        command = self._session.on_control_point(data)
-        if command is None:
-            return True
-        try:
-            await self._call(self._client.write_gatt_char(CONTROL_POINT, command, response=True), "the start")
-        except PatchError:
-            if self._client.is_connected:
-                raise
-            return False
-        return True
-
-    async def _find(self) -> None:
-        bleak, errors = require("bleak", extra="ble"), require("bleak.exc", extra="ble")
-        heard: set[str] = set()
-
-        def matches(device: Any, advertisement: Any) -> bool:
-            name = advertisement.local_name or device.name or ""
-            heard.add(name)
-            if _ADDRESS.fullmatch(self._wanted):
-                return bool(device.address.lower() == self._wanted.lower())
-            return name.lower().startswith(self._wanted.lower()) and bool(name)
-
-        options = {} if self._scanner_backend is None else {"backend": self._scanner_backend}
-        searching = bleak.BleakScanner.find_device_by_filter(matches, timeout=self._timeouts.scan, **options)
-        try:
-            self._device = await self._unless_stopped(searching)
-        except errors.BleakBluetoothNotAvailableError as exc:
-            raise DeviceNotFound(
-                f"no Bluetooth adapter can be used ({exc.args[0]}): switch it on, or reach an emulator with --link"
-            ) from exc
-        except (errors.BleakError, OSError) as exc:
-            raise DeviceNotFound(
-                f"the scan for {self._wanted!r} failed ({_short(exc)}): is the Bluetooth service running?"
-            ) from exc
-        if self._device is None and not self._stop.is_set():
-            others = ", ".join(sorted(name for name in heard if name)) or "nothing"
-            raise DeviceNotFound(
-                f"no {self._wanted!r} in {self._timeouts.scan:g} s of scanning, heard {others}: wear the strap, "
-                "moisten it, close other apps that use it"
-            )
-
-    async def _connect(self) -> None:
-        """Connect and ask for the ECG; the answer comes through the queue."""
-        if self._device is None:  # stopped during the scan
-            return
-        bleak = require("bleak", extra="ble")
-        options = {} if self._client_backend is None else {"backend": self._client_backend}
-        self._queue = asyncio.Queue(_QUEUED_MESSAGES)
-        self._session = H10Session()
-        queue = self._queue
-        self._client = bleak.BleakClient(
-            self._device,
-            disconnected_callback=lambda _: self._take(queue, ("lost", b"")),
-            timeout=self._timeouts.connect,
-            **options,
-        )
-        await self._call(self._client.connect(), "the connection", self._timeouts.connect)
-        try:
-            services = self._client.services
-        except require("bleak.exc", extra="ble").BleakError as exc:
-            raise PatchError(f"the link broke at once: {_short(exc)}") from exc
-        data = services.get_characteristic(DATA)
-        if data is None or services.get_characteristic(CONTROL_POINT) is None:
-            raise PatchError(
-                f"{self._device.name or self._wanted} has no service {SERVICE}; only the Polar H10 can be streamed so far"
-            )
-        mtu = data.max_write_without_response_size + 3
-        if mtu < NEEDED_MTU:
+    async def _connect(self) -> Event:
+        self._inbox = Inbox(_QUEUED_MESSAGES, self.statistics)
+        self._connection = connection = self._radio.connection(self._device, self._timeouts, self._inbox.end)
+        await connection.open()
+        name = self._device.name or self._device.address
+        found = [self.profile] if self.profile else profiles_for(self._device.name or "", connection.services)
+        if len(found) != 1 or not all(connection.has(each) for each in found[0].subscribe):
+            self._error = no_profile(name, found, connection.services)
+            # BlueZ was seen to find half of a patch: that is no refusal of one that is known by its name or ran already
+            is_half = len(found) < 2 and (self.statistics.frames or is_known(name, found))
+            return Event.FAILED if is_half else Event.REFUSED
+        self.profile = profile = found[0]
+        if self._receiver is None:
+            wishes = self._choices.wishes
+            self._receiver = Receiver(partial(profile.next_session, wishes), self.statistics)
+        mtu = connection.mtu(profile.subscribe[-1])
+        self._cut_bytes = mtu - _ATT_HEADER_BYTES if mtu < profile.needed_mtu else None
+        if self._cut_bytes is not None:
             self._tell(
-                f"the link's MTU is {mtu}; the H10 needs {NEEDED_MTU} and may refuse or cut its frames"
+                f"the link's MTU is {mtu}; {profile.title} needs {profile.needed_mtu} and may refuse or cut its frames"
             )
-        for characteristic, kind in ((CONTROL_POINT, "control"), (DATA, "data")):
-            await self._call(
-                self._client.start_notify(
-                    characteristic,
-                    lambda _, value, kind=kind: self._take(queue, (kind, bytes(value))),
-                    # the other method loses frames when this process is busy, and can end BlueZ's daemon
-                    bluez={"use_start_notify": True},
-                ),
-                "the subscription",
-            )
-        await self._call(self._client.write_gatt_char(CONTROL_POINT, START_ECG, response=True), "the start")
-        self._tell(f"connected to {self._device.name or self._device.address}")
+        return Event.NEEDS_PAIRING if profile.encrypted or self._choices.encrypt else Event.CONNECTED
 
-    def _take(self, queue: asyncio.Queue[_Entry], entry: _Entry) -> None:
+    async def _pair(self) -> Event:
+        assert self._connection is not None
         try:
-            queue.put_nowait(entry)
-        except asyncio.QueueFull:
-            if entry[0] == "lost":  # must be heard; the frame in its place is counted
-                queue.get_nowait()
-                queue.put_nowait(entry)
-            self.statistics.dropped_frames += 1
+            await self._connection.encrypt()
+        except PatchError as exc:
+            if not self._connection.is_open:
+                raise
+            self._error = PatchError(
+                f"the link cannot be encrypted ({exc}): pair the patch in the system's settings"
+            )
+            return Event.REFUSED
+        return Event.PAIRED
 
-    async def _reconnect(self) -> None:
-        """Connect again, with growing waits. Raises PatchError when the patch stays away for too long."""
-        self._integrity.cause = "link_lost"
-        loop = asyncio.get_running_loop()
-        give_up_s = loop.time() + self._timeouts.reconnect
-        wait_s = self._timeouts.backoff
-        await self._drop_client()
-        while not self._stop.is_set():
-            if self._radio is not None and self._radio.gone:
-                raise PatchError(f"the emulator at {self._link} is gone")
-            try:
-                await self._find()
-                await self._unless_stopped(self._connect())
-            except PatchError as exc:
-                await self._drop_client()
-                if loop.time() + wait_s > give_up_s:
-                    raise PatchError(
-                        f"the patch did not come back within {self._timeouts.reconnect:g} s: {exc}"
-                    ) from exc
-                self._tell(f"not connected ({exc}); next try in {wait_s:g} s")
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stop.wait(), wait_s)
-                wait_s = min(2 * wait_s, self._timeouts.longest_backoff)
-            else:
-                self.statistics.reconnects += not self._stop.is_set()
+    async def _subscribe(self) -> Event:
+        assert self._connection is not None
+        assert self.profile is not None
+        # a patch may send as soon as its ECG is subscribed: that comes last
+        for characteristic in filter(self._connection.has, self.profile.optional):
+            await self._subscribe_if_it_can(characteristic)
+        for characteristic in self.profile.subscribe:
+            await self._connection.subscribe(characteristic, self._inbox.taker(characteristic))
+        return Event.SUBSCRIBED
+
+    async def _subscribe_if_it_can(self, characteristic: str) -> None:
+        """What can be done without: its value now, and whenever it changes."""
+        assert self._connection is not None
+        try:
+            await self._connection.subscribe(characteristic, self._inbox.taker(characteristic))
+            self._inbox.taker(characteristic)(await self._connection.read(characteristic))
+        except PatchError:
+            if not self._connection.is_open:
+                raise
+
+    async def _start(self) -> Event:
+        assert self._receiver is not None
+        outputs, until_s = self._receiver.begin(self._cut_bytes), _now_s() + self._timeouts.call
+        while True:
+            rest = iter(outputs)
+            for output in rest:
+                event = await self._carry_out(output)
+                if event is not None:
+                    if event is Event.STARTED:
+                        self._tell(f"connected to {self._device.name or self._device.address}")
+                        self._pending = list(rest)
+                    return event
+                if isinstance(output, Write):
+                    until_s = _now_s() + self._timeouts.call
+            entry = await self._next_entry(until_s)
+            if entry is None:
+                raise PatchError("the start was not answered in time")
+            if entry.characteristic is None:
+                return Event.LOST
+            outputs = self._receiver.receive(entry.characteristic, entry.data, entry.host_s)
+
+    async def _wait(self) -> Event:
+        wait_s = self._life.next_wait_s(_now_s(), self._chance())
+        missing = isinstance(self._error, DeviceNotFound) and self.statistics.frames == 0
+        if wait_s is None or missing:
+            if self.statistics.frames and self._error is not None:
+                self._error = PatchError(f"the patch did not come back: {self._error}")
+            return Event.GIVEN_UP
+        if self._error is not None:
+            self._tell(f"not connected ({self._error}); next try in {wait_s:.1f} s")
+        await asyncio.sleep(wait_s)
+        return Event.WAITED
+
+    async def _stream(self) -> AsyncGenerator[Heard | Event]:
+        """Items of this connection, and at last the event that ended it."""
+        assert self._receiver is not None
+        timeout_s = self._timeouts.first_frame
+        until_s = _now_s() + timeout_s
+        outputs, self._pending = self._pending, []
+        while True:
+            for output in outputs:
+                if isinstance(output, Heard):
+                    yield output
+                    timeout_s = self._timeouts.silence
+                    until_s = _now_s() + timeout_s
+                elif event := await self._attempt(partial(self._carry_out, output)):
+                    yield event
+                    return
+            entry = await self._next_entry(until_s)
+            if self._stop.is_set():
+                yield Event.STOP
                 return
+            if entry is None:
+                yield self._silent(timeout_s)
+                return
+            if entry.characteristic is None:
+                yield Event.LOST
+                return
+            if entry.after_drop:
+                self._receiver.interrupt("overrun")
+            outputs = list(self._receiver.receive(entry.characteristic, entry.data, entry.host_s))
+
+    def _silent(self, timeout_s: float) -> Event:
+        if self.statistics.frames == 0:
+            sent = "no frame that can be read" if self.statistics.bad_frames else "nothing"
+            self._error = PatchError(
+                f"the patch accepted the start and sent {sent} for {timeout_s:g} s: wear it again"
+            )
+            return Event.REFUSED
+        self._error = PatchError(f"no frame for {timeout_s:g} s")
+        return Event.SILENT
+
+    async def _carry_out(self, output: Output) -> Event | None:
+        """Do what the receiver says; the event that it makes, if any."""
+        match output:
+            case Write():
+                assert self._connection is not None
+                await self._connection.write(output.characteristic, output.data)
+            case Started():
+                return Event.STARTED
+            case Refused():
+                title = "patch" if self.profile is None else self.profile.title
+                self._error = PatchError(f"the {title} refuses to stream its ECG: {output.reason}")
+                return Event.REFUSED
+            case Ended():
+                self._tell(f"{Event.DEVICE_ENDED.value}{output.reason and f': {output.reason}'}")
+                return Event.DEVICE_ENDED
+            case Heard():
+                pass  # before the answer to the start: of the measurement before
+            case _:
+                self._tell(output.words)
+        return None
+
+    async def _part(self, *, stopping: bool) -> Event:
+        """Free the link, and stop the measurement first where that is wanted and the link allows it."""
+        connection = self._connection
+        if connection is not None:
+            stops: Sequence[Write] = self._receiver.end() if stopping and self._receiver is not None else []
+            for each in stops:
+                if connection.is_open:
+                    with suppress(PatchError):
+                        await connection.write(each.characteristic, each.data)
+            await connection.close()
+            self._connection = None  # not before: whoever is cancelled in between has to try again
+        return Event.PARTED
 
     async def _leave(self) -> None:
-        """Stop the measurement and part, whatever state the link is in."""
-        client = self._client
-        if client is not None and client.is_connected:
-            with suppress(PatchError):
-                await self._call(client.write_gatt_char(CONTROL_POINT, STOP_ECG, response=True), "the stop")
-            for characteristic in (DATA, CONTROL_POINT):
-                with suppress(PatchError):
-                    await self._call(client.stop_notify(characteristic), "the end of the subscription")
-        await self._drop_client()
+        """Leave the patch stopped, whatever state this is in."""
+        await self._part(stopping=True)
+        if self.state not in FINAL:
+            self._life.state = State.ENDED
 
-    async def _drop_client(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            # after a loss as well: only this frees the registration whose leftover doubles every notification
-            with suppress(PatchError):
-                await self._call(client.disconnect(), "the disconnection")
+    async def _next_entry(self, until_s: float) -> Entry | None:
+        """The next message, or None when stopped, or where there is none at `until_s`."""
+        if self._stop.is_set():
+            return None
+        return (
+            await self._inbox.at_once()
+            or await self._unless_stopped(asyncio.wait_for(self._inbox.next(), until_s - _now_s()))
+            or await self._inbox.at_once()  # a machine that stood still gets the message and the end of its time at once
+        )
 
     async def _unless_stopped(self, call: Awaitable[_T]) -> _T | None:
-        """The result of `call`, or None, and `call` cancelled, as soon as the user stops."""
+        """The result of `call`; None, and `call` cancelled, as soon as the user stops; None when it timed out."""
         calling = asyncio.ensure_future(call)
         stopping = asyncio.ensure_future(self._stop.wait())
         try:
             await asyncio.wait((calling, stopping), return_when=asyncio.FIRST_COMPLETED)
-            return calling.result() if calling.done() else None
+            with suppress(TimeoutError):
+                return calling.result() if calling.done() else None
+            return None
         finally:
             stopping.cancel()
             if not calling.done():
                 calling.cancel()
-                with suppress(asyncio.CancelledError):
+                with suppress(asyncio.CancelledError, PatchError):
                     await calling
 
-    async def _call(self, call: Awaitable[_T], what: str, timeout_s: float | None = None) -> _T:
-        """One call to the patch, with a timeout, its errors as PatchError."""
-        errors = require("bleak.exc", extra="ble")
-        try:
-            return await asyncio.wait_for(call, timeout_s or self._timeouts.call)
-        except TimeoutError as exc:
-            raise PatchError(f"{what} was not answered in time") from exc
-        except (errors.BleakError, OSError, EOFError) as exc:
-            raise PatchError(f"{what} failed: {_short(exc)}") from exc
 
-
-def _short(error: BaseException) -> str:
-    return " ".join(str(error).split())[:160] or type(error).__name__
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,7 +1,8 @@
 """Bytes of the Polar Measurement Data service, as far as the ECG of an H10 needs them.
 
-Source: the PMD client of Polar's public SDK (polar-ble-sdk) and its `online_measurement.pdf`. The H10 sends
-frame type 0 only; other types are refused, not guessed.
+Source: the PMD client of Polar's public SDK (polar-ble-sdk, `EcgData.kt`) and its `online_measurement.pdf`. The H10 is
+known to send frame type 0; types 1 to 3 are read as the SDK reads them, without extending the sign of types 1 and 2, and
+every other type is refused, not guessed: compressed ECG frames exist in no public source.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from enum import IntEnum
 from typing import Final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from edge_mi.errors import ConfigError, FrameError
+
+from .frames import Frame
 
 SERVICE: Final = "fb005c80-02e7-f387-1cad-8acd2d8df0c8"
 CONTROL_POINT: Final = "fb005c81-02e7-f387-1cad-8acd2d8df0c8"
@@ -33,6 +36,24 @@ _ECG = 0
 _ANSWER = 0xF0
 _DEVICE_STOPPED = 0x01
 _LIMIT_UV = 1 << 23
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Of one frame type: bytes of a sample, whether the ECG in its first three has a sign, and which bits are the ECG."""
+
+    sample_bytes: int = SAMPLE_BYTES
+    signed: bool = False
+    mask: int = -1
+
+
+# what type 3 has after the ECG is the bioimpedance and a status
+_LAYOUTS = {
+    0: _Layout(signed=True),
+    1: _Layout(mask=0x3FFF),
+    2: _Layout(mask=0x3FFFF),
+    3: _Layout(7, signed=True),
+}
 
 
 class Op(IntEnum):
@@ -72,7 +93,6 @@ class Setting(IntEnum):
 
 _SETTINGS = bytes([Setting.RATE, 1]) + struct.pack("<H", RATE_HZ) + bytes(
     [Setting.RESOLUTION, 1]) + struct.pack("<H", RESOLUTION_BITS)  # fmt: skip
-GET_ECG_SETTINGS: Final = bytes([Op.GET_SETTINGS, _ECG])
 START_ECG: Final = bytes([Op.START, _ECG]) + _SETTINGS
 STOP_ECG: Final = bytes([Op.STOP, _ECG])
 ECG_SETTINGS: Final = _SETTINGS
@@ -89,14 +109,6 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class DeviceStopped:
     """The device ended the measurement by itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class EcgFrame:
-    """One notification: samples int32 (n,) in microvolts; stamp of the last one, ns since 2000-01-01."""
-
-    stamp_ns: int
-    samples_uv: NDArray[np.int32]
 
 
 def decode_control_point(data: bytes) -> Answer | DeviceStopped | None:
@@ -122,21 +134,26 @@ def encode_device_stopped() -> bytes:
     return bytes([_DEVICE_STOPPED, _ECG])
 
 
-def decode_ecg_frame(data: bytes) -> EcgFrame:
-    """A notification of the data characteristic. Raises FrameError for anything but whole samples of type 0."""
-    if len(data) < HEADER_BYTES + SAMPLE_BYTES:
+def decode_ecg_frame(data: bytes) -> Frame:
+    """A notification of the data characteristic, codes in microvolts; the stamp is that of its last sample.
+
+    Raises FrameError for anything but whole samples of frame types 0 to 3.
+    """
+    if len(data) <= HEADER_BYTES:
         raise FrameError(f"a frame of {len(data)} bytes; expected {HEADER_BYTES + SAMPLE_BYTES} or more")
     if data[0] & TYPE_MASK != _ECG:
         raise FrameError(f"a frame of measurement {data[0] & TYPE_MASK}; expected {_ECG}, ECG")
-    if data[9] != 0:
-        raise FrameError(f"an ECG frame of type 0x{data[9]:02x}; expected 0, plain samples of 3 bytes")
+    layout = _LAYOUTS.get(data[9])
+    if layout is None:
+        raise FrameError(f"an ECG frame of type 0x{data[9]:02x}; expected 0 to 3, not compressed")
     body = np.frombuffer(data, dtype=np.uint8, offset=HEADER_BYTES)
-    if len(body) % SAMPLE_BYTES:
+    if len(body) % layout.sample_bytes:
         raise FrameError(f"a frame of {len(data)} bytes does not hold whole samples: it was cut on its way")
-    triples = body.reshape(-1, SAMPLE_BYTES).astype(np.int32)
-    samples = triples[:, 0] | triples[:, 1] << 8 | triples[:, 2] << 16
-    samples = np.where(samples >= _LIMIT_UV, samples - 2 * _LIMIT_UV, samples).astype(np.int32)
-    return EcgFrame(struct.unpack_from("<Q", data, 1)[0], samples)
+    triples = body.reshape(-1, layout.sample_bytes)[:, :SAMPLE_BYTES].astype(np.int32)
+    codes = triples[:, 0] | triples[:, 1] << 8 | triples[:, 2] << 16
+    if layout.signed:
+        codes = np.where(codes >= _LIMIT_UV, codes - 2 * _LIMIT_UV, codes).astype(np.int32)
+    return Frame(codes=codes & layout.mask, stamp_ns=struct.unpack_from("<Q", data, 1)[0])
 
 
 def encode_ecg_frame(stamp_ns: int, samples_uv: ArrayLike) -> bytes:

@@ -1,4 +1,4 @@
-"""A record of any rate at the 130 Hz of the emulated sensor."""
+"""A record of any rate as the integers of an emulated sensor."""
 
 from __future__ import annotations
 
@@ -7,22 +7,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from edge_mi.errors import SignalError
 
-from .polar_pmd import RATE_HZ
-
 _ZERO_CROSSINGS = 16
 _PASS_SHARE = 0.9  # of the lower Nyquist frequency
 _KAISER_BETA = 8.0
 
 
-def microvolts_at_130_hz(samples_mv: ArrayLike, rate_hz: float) -> NDArray[np.int64]:
-    """Whole microvolts int64 (n,) at 130 Hz of float (m,) millivolts; a missing sample repeats the one before.
+def codes_at(samples_mv: ArrayLike, rate_hz: float, to_hz: float, codes_per_mv: float) -> NDArray[np.int64]:
+    """Codes int64 (n,) at `to_hz` of float (m,) millivolts at `rate_hz`; a missing sample repeats the one before.
 
     By a sinc under a Kaiser window. Raises SignalError for a record without a finite sample.
     """
     samples = _filled(np.asarray(samples_mv, dtype=np.float64))
-    if rate_hz != RATE_HZ:
-        samples = _resampled(samples, rate_hz)
-    return np.rint(samples * 1000).astype(np.int64)
+    if rate_hz != to_hz:
+        samples = _resampled(samples, rate_hz, to_hz)
+    return np.rint(samples * codes_per_mv).astype(np.int64)
 
 
 def _filled(samples: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -34,11 +32,11 @@ def _filled(samples: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(samples[last], dtype=np.float64)
 
 
-def _resampled(samples: NDArray[np.float64], rate_hz: float) -> NDArray[np.float64]:
-    cutoff = _PASS_SHARE * min(1.0, RATE_HZ / rate_hz)  # of the record's own Nyquist frequency
+def _resampled(samples: NDArray[np.float64], rate_hz: float, to_hz: float) -> NDArray[np.float64]:
+    cutoff = _PASS_SHARE * min(1.0, to_hz / rate_hz)  # of the record's own Nyquist frequency
     half = int(np.ceil(_ZERO_CROSSINGS / cutoff))
     padded = np.pad(samples, half, mode="edge")
-    at = np.arange(int(len(samples) * RATE_HZ / rate_hz)) * (rate_hz / RATE_HZ)
+    at = np.arange(int(len(samples) * to_hz / rate_hz)) * (rate_hz / to_hz)
     nearest = np.floor(at).astype(np.int64)
     offsets = np.arange(-half + 1, half + 1)
     out = np.zeros(len(at))

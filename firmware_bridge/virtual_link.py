@@ -6,10 +6,12 @@ bleak takes its backends as classes, so `VirtualLink` makes two that know their 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Final
 
+import bleak
+from bleak.backends import BleakBackend
 from bleak.backends.characteristic import BleakGATTCharacteristic
 from bleak.backends.client import BaseBleakClient
 from bleak.backends.descriptor import BleakGATTDescriptor
@@ -25,6 +27,7 @@ ASKED_MTU: Final = 517  # what BlueZ asks for
 POWER_ON_S: Final = 10.0
 _BASE_UUID = "{:08x}-0000-1000-8000-00805f9b34fb"
 _UUID_LISTS = {2: 2, 3: 2, 6: 16, 7: 16}  # advertising structure -> bytes of one UUID
+_hanging_up: set[asyncio.Future[Any]] = set()  # the event loop alone would not keep them alive
 _PROPERTIES = (
     ("read", 0x02), ("write-without-response", 0x04), ("write", 0x08), ("notify", 0x10), ("indicate", 0x20),
 )  # fmt: skip
@@ -87,7 +90,7 @@ class VirtualLink:
                 (starting, self._ended), timeout=POWER_ON_S, return_when=asyncio.FIRST_COMPLETED
             )
             if self.gone:
-                raise DeviceNotFound(f"the emulator at {self._path} takes one visitor, and has one already")
+                raise DeviceNotFound(f"the emulator at {self._path} went away")
             if not starting.done():
                 raise DeviceNotFound(
                     f"what listens at {self._path} does not answer as a Bluetooth controller: is it edge-mi emulate?"
@@ -105,6 +108,24 @@ class VirtualLink:
         self.client = type("VirtualClient", (_Client,), {"central": central})
 
 
+@asynccontextmanager
+async def as_platform(link: str) -> AsyncIterator[None]:
+    """Let every bleak program in this process reach the emulator at `link` instead of the system's adapter.
+
+    For apps and libraries that make their own `BleakClient`: run them unchanged inside this context.
+    """
+    names = ("get_platform_scanner_backend_type", "get_platform_client_backend_type")
+    before = {name: getattr(bleak, name) for name in names}
+    async with VirtualLink(link) as virtual:
+        for name, backend in zip(names, (virtual.scanner, virtual.client), strict=True):
+            setattr(bleak, name, lambda backend=backend: (backend, BleakBackend.BLUEZ_DBUS))
+        try:
+            yield
+        finally:
+            for name, function in before.items():
+                setattr(bleak, name, function)
+
+
 class _Scanner(BaseBleakScanner):
     central: Any
 
@@ -120,11 +141,15 @@ class _Scanner(BaseBleakScanner):
     async def start(self) -> None:
         self.seen_devices = {}
         self.central.on("advertisement", self._heard)
-        await _checked(self.central.start_scanning(legacy=True, filter_duplicates=False))
+        try:
+            await _whole(self.central.start_scanning(legacy=True, filter_duplicates=False))
+        except BaseException:
+            await self.stop()
+            raise
 
     async def stop(self) -> None:
         self.central.remove_listener("advertisement", self._heard)
-        await _checked(self.central.stop_scanning(legacy=True))
+        await _whole(self.central.stop_scanning(legacy=True))
 
     def _heard(self, advertisement: Any) -> None:
         uuids, name = [], None
@@ -182,7 +207,14 @@ class _Client(BaseBleakClient):
 
     async def connect(self, pair: bool, **_: Any) -> None:
         peer_of = require("bumble.device", extra="emulate").Peer
-        connection = await asyncio.wait_for(_checked(self.central.connect(self._target)), self._timeout)
+        connecting = asyncio.ensure_future(_checked(self.central.connect(self._target, timeout=None)))
+        try:
+            async with asyncio.timeout(self._timeout):
+                connection = await asyncio.shield(connecting)
+        except BaseException:
+            # bumble's controller goes on trying, and a patch that it gets hold of for nobody is lost to everybody
+            connecting.add_done_callback(_hang_up)
+            raise
         connection.on("disconnection", self._gone)
         self._connection = connection
         peer = peer_of(connection)
@@ -219,10 +251,13 @@ class _Client(BaseBleakClient):
             await _checked(self._connection.disconnect())
 
     async def pair(self, *_: Any, **__: Any) -> None:
-        raise NotImplementedError("no patch that is emulated here asks for pairing")
+        if self._connection is None:
+            raise BleakError("not connected")
+        if not self._connection.is_encrypted:
+            await _checked(self._connection.pair())
 
     async def unpair(self) -> None:
-        raise NotImplementedError("no patch that is emulated here asks for pairing")
+        """Bonds live as long as the connection here."""
 
     async def read_gatt_char(self, characteristic: BleakGATTCharacteristic, **_: Any) -> bytearray:
         return bytearray(await _checked(characteristic.obj.read_value()))
@@ -258,8 +293,32 @@ async def _checked(call: Any) -> Any:
     errors = require("bumble.core", extra="emulate")
     try:
         return await call
+    except errors.ProtocolError as exc:  # whose text has colours, for a terminal
+        raise BleakError(f"{exc.error_name or exc.error_code}") from exc
     except (errors.BaseBumbleError, ConnectionError) as exc:
         raise BleakError(str(exc) or type(exc).__name__) from exc
+    except asyncio.CancelledError as exc:
+        # bumble cancels what waits for an answer when the link is lost
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise BleakError("the link was lost before the answer") from exc
+
+
+async def _whole(call: Any) -> Any:
+    """As `_checked`, and carried through when cancelled: bumble loses count of commands whose answer nobody awaits."""
+    carried = asyncio.ensure_future(_checked(call))
+    try:
+        return await asyncio.shield(carried)
+    except asyncio.CancelledError:
+        await asyncio.wait((carried,))
+        raise
+
+
+def _hang_up(connecting: asyncio.Future[Any]) -> None:
+    if not connecting.cancelled() and connecting.exception() is None:
+        _hanging_up.add(task := asyncio.ensure_future(connecting.result().disconnect()))
+        task.add_done_callback(_hanging_up.discard)
 
 
 def _uuid(little_endian: bytes) -> str:

@@ -37,7 +37,7 @@ PACKAGES = {
         "safetensors",
         "tflite_micro",
     },
-    "edge_mi.firmware_bridge": {"numpy", "bleak", "bumble"},
+    "edge_mi.firmware_bridge": {"numpy", "bleak", "bumble", "dbus_fast", "pyedflib", "pylsl"},
     "edge_mi.benchmarks": {"numpy"},
 }
 # run by other environments, which hold one converter each and no EdgeMI

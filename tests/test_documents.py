@@ -21,6 +21,10 @@ DOCUMENTS = (
     "docs/pretraining.md",
     "docs/figures.md",
     "docs/signing.md",
+    "docs/patch-protocol.md",
+    "docs/bluetooth.md",
+    "docs/bluetooth-states.md",
+    "docs/emulator.md",
 )
 
 

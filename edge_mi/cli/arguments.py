@@ -9,6 +9,8 @@ from pathlib import Path
 from edge_mi.bundle import Bundle
 from edge_mi.bundle_rows import signature_facts
 from edge_mi.detector import PLACEMENTS
+from edge_mi.errors import ConfigError, OutputError
+from edge_mi.files import check_place, output_error
 from edge_mi.polarity import POLARITY_MODES
 from edge_mi.runners.base import RUNNER_NAMES
 from edge_mi.shipped import shipped_bundle
@@ -99,3 +101,51 @@ def load_bundle(args: argparse.Namespace, *, warn: bool = True) -> Bundle:
     if fault is not None:
         print(f"edge-mi: {fault}; --require-signed KEY would refuse it", file=sys.stderr)
     return bundle
+
+
+def check_new_recording(folder: Path) -> None:
+    """Raises OutputError where a recording `folder` cannot begin: said before a patch is looked for."""
+    try:
+        there = folder.exists() or folder.is_symlink()
+    except OSError as exc:
+        raise output_error(folder, exc) from exc
+    if there:
+        raise OutputError(f"{folder} exists; a recording replaces nothing: choose another name")
+    check_place(folder)
+
+
+def check_radio(args: argparse.Namespace) -> None:
+    """Raises ConfigError for arguments of `add_radio` that exclude each other."""
+    if args.link is not None and args.adapter is not None:
+        raise ConfigError(
+            "--link reaches an emulated patch without an adapter: leave out one of --link and --adapter"
+        )
+
+
+def add_radio(parser: argparse.ArgumentParser) -> None:
+    """How a patch is reached, and what is demanded of it."""
+    parser.add_argument(
+        "--link", metavar="unix:PATH", help="reach an emulated patch there instead of the system's adapter"
+    )
+    parser.add_argument("--adapter", metavar="NAME", help="adapter to use, such as hci1 (Linux)")
+    parser.add_argument(
+        "--profile",
+        metavar="PROFILE",
+        help="kind of the patch, where its name does not tell (docs/bluetooth.md)",
+    )
+    parser.add_argument(
+        "--patch-rate", type=int, metavar="HZ", help="rate to ask the patch for, where it has several"
+    )
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="connect to this address only; give it again for more",
+    )
+    parser.add_argument("--encrypt", action="store_true", help="demand an encrypted link of every patch")
+    parser.add_argument(
+        "--lsl",
+        action="store_true",
+        help="publish it on the local network as Lab Streaming Layer streams too (extra lsl)",
+    )

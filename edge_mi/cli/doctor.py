@@ -23,6 +23,8 @@ PACKAGES: Final = (
     ("onnxruntime", "onnx", "runner ort (family fast), float comparison"),
     ("bleak", "ble", "Bluetooth patches"),
     ("bumble", "emulate", "an emulated patch"),
+    ("pyEDFlib", "edf", "edge-mi recording --edf"),
+    ("pylsl", "lsl", "edge-mi stream --lsl"),
     ("onnx", "export", "edge-mi export"),
     ("flatbuffers", "export", "edge-mi export"),
     ("safetensors", "export", "checkpoints"),

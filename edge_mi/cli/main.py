@@ -14,11 +14,14 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Final, NoReturn
 
+from edge_mi.cli.talk import tell
 from edge_mi.errors import EdgeMIError
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "export": ("edge_mi.cli.export", "write a checkpoint as an int8 bundle (TFLite and ONNX)"),
     "stream": ("edge_mi.cli.stream", "live lead I, or a record, to decisions"),
+    "record": ("edge_mi.cli.record", "lead I of a patch into a recording"),
+    "recording": ("edge_mi.cli.recording", "what is in a recording; EDF+ of it"),
     "emulate": ("edge_mi.cli.emulate", "serve a record as a Bluetooth patch"),
     "score": ("edge_mi.cli.score", "probability of each record of a folder"),
     "bench": ("edge_mi.cli.bench", "measure latency and memory on this machine"),
@@ -112,7 +115,7 @@ def _run(words: list[str], interruption: _Interruption) -> int:
 
 
 def _complain(message: str, code: int) -> int:
-    print(f"edge-mi: {' '.join(message.split())}", file=sys.stderr)
+    tell(message)
     return code
 
 

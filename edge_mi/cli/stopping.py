@@ -7,14 +7,16 @@ import signal
 
 
 class Stopping:
-    """Set `event` at SIGINT or SIGTERM; made inside a running event loop."""
+    """Set `event` at SIGINT, SIGTERM or SIGHUP; made inside a running event loop."""
 
     def __init__(self) -> None:
         self.event = asyncio.Event()
         self._interrupted = False
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stop, number)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            # who starts us with nohup means that the end of the terminal is not ours
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                loop.add_signal_handler(number, self._stop, number)
 
     @property
     def exit_code(self) -> int:

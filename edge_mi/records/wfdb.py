@@ -1,4 +1,4 @@
-"""WFDB records: codes from format 16 and 212 files, checked against their header, as millivolts.
+"""WFDB records: codes from files of formats 16, 24, 32 and 212, checked against their header, as millivolts.
 
 Source: https://wfdb.io/spec/signal-files.html.
 """
@@ -6,7 +6,6 @@ Source: https://wfdb.io/spec/signal-files.html.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from edge_mi.errors import RecordError
 from edge_mi.records.mat import HEADER_BYTES, check_mat
 from edge_mi.records.rates import rates_agree
 from edge_mi.records.record import Signals
+from edge_mi.records.wfdb_codes import INVALID, bytes_of, codes_in, unpack
 from edge_mi.records.wfdb_header import (
     DEFAULT_GAIN_PER_MV,
     DEFAULT_RATE_HZ,
@@ -22,9 +22,6 @@ from edge_mi.records.wfdb_header import (
     SignalLine,
     read_header,
 )
-
-INVALID: Final = {16: -32768, 212: -2048}
-_BITS = {16: 16, 212: 12}
 
 
 def read_wfdb(header_path: Path, rate_hz: float | None = None) -> Signals:
@@ -98,7 +95,7 @@ def _length(header: Header, path: Path) -> tuple[int, list[str]]:
     for file, members in _files(header, path.name).items():
         signal = header.signals[members[0]]
         size = _size(path.parent / file, path.name)
-        available[file] = _frames(size - signal.byte_offset, signal.format, len(members))
+        available[file] = codes_in(size - signal.byte_offset, signal.format) // len(members)
     n_samples = header.n_samples or min(available.values())
     if n_samples < 1:
         raise RecordError(f"{path.name}: {min(available, key=lambda f: available[f])} holds no samples")
@@ -114,7 +111,7 @@ def _length(header: Header, path: Path) -> tuple[int, list[str]]:
     for file, members in _files(header, path.name).items():
         signal = header.signals[members[0]]
         size = _size(path.parent / file, path.name)
-        expected = signal.byte_offset + _bytes(n_samples * len(members), signal.format)
+        expected = signal.byte_offset + bytes_of(n_samples * len(members), signal.format)
         if size < expected:
             raise RecordError(
                 f"{file} is cut short: found {size} bytes, expected {expected} for {n_samples} samples"
@@ -136,36 +133,15 @@ def _size(path: Path, header: str) -> int:
     return path.stat().st_size
 
 
-def _bytes(n_codes: int, number: int) -> int:
-    return (n_codes * _BITS[number] + 7) // 8
-
-
-def _frames(n_bytes: int, number: int, n_signals: int) -> int:
-    return max(0, n_bytes) * 8 // _BITS[number] // n_signals
-
-
 def _read_codes(path: Path, layout: SignalLine, n_signals: int, n_samples: int) -> NDArray[np.int32]:
     """Codes of one file, int32, shape (n_signals, n_samples)."""
     n_codes = n_signals * n_samples
-    if layout.format == 16:
-        codes = np.fromfile(path, dtype="<i2", count=n_codes, offset=layout.byte_offset).astype(np.int32)
-    else:
-        raw = np.fromfile(path, dtype=np.uint8, count=_bytes(n_codes, 212), offset=layout.byte_offset)
-        codes = _unpack_212(raw, n_codes)
+    n_bytes = bytes_of(n_codes, layout.format)
+    raw = np.fromfile(path, dtype=np.uint8, count=n_bytes, offset=layout.byte_offset)
+    codes = unpack(raw, layout.format, n_codes)
     if codes.size != n_codes:
         raise RecordError(f"{path.name} is cut short: found {codes.size} samples, expected {n_codes}")
     return codes.reshape(n_samples, n_signals).T
-
-
-def _unpack_212(raw: NDArray[np.uint8], n_codes: int) -> NDArray[np.int32]:
-    """Two codes of 12 bits in three bytes: low bytes first and last, the high halves share the middle one."""
-    triples = np.zeros(((n_codes + 1) // 2, 3), dtype=np.int32)
-    triples.reshape(-1)[: raw.size] = raw
-    codes = np.empty((len(triples), 2), dtype=np.int32)
-    codes[:, 0] = triples[:, 0] | (triples[:, 1] & 0x0F) << 8
-    codes[:, 1] = triples[:, 2] | (triples[:, 1] & 0xF0) << 4
-    codes[codes >= 2048] -= 4096
-    return codes.reshape(-1)[:n_codes]
 
 
 def _check_sum(signal: SignalLine, codes: NDArray[np.int32], header: str) -> None:

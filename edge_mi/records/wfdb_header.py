@@ -1,4 +1,4 @@
-"""WFDB headers (.hea), of the kinds that ECG archives use: formats 16 and 212, one sample a frame.
+"""WFDB headers (.hea), of the kinds that ECG archives use: one sample a frame.
 
 Source: the format's description, https://wfdb.io/spec/header-files.html.
 """
@@ -13,8 +13,8 @@ from typing import Final
 
 from edge_mi.errors import RecordError
 from edge_mi.records.leads import canonical_lead
+from edge_mi.records.wfdb_codes import FORMATS
 
-FORMATS: Final = (16, 212)
 DEFAULT_RATE_HZ: Final = 250.0
 DEFAULT_GAIN_PER_MV: Final = 200.0
 _MAX_HEADER_BYTES = 1 << 20
@@ -22,6 +22,7 @@ _MAX_RATE_HZ = 1e6
 _GAIN_RANGE = (1e-6, 1e12)  # a code over any of these gains is finite in float32
 _MV_PER_UNIT = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "v": 1e3, "": 1.0}  # both signs for micro
 
+_FORMATS = ", ".join(map(str, FORMATS))
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
 _NUMBER = re.compile(r"[-+]?([0-9]{1,30}\.?[0-9]{0,30}|\.[0-9]{1,30})([eE][-+]?[0-9]{1,3})?")
 _FORMAT = re.compile(r"([0-9]{1,4})(?:x([0-9]{1,9}))?(?::([0-9]{1,9}))?(?:\+([0-9]{1,9}))?")
@@ -132,7 +133,7 @@ def _format(text: str, file: str) -> tuple[int, int]:
         raise RecordError(f"{file} has the format {_shown(text)}; expected one such as 16, 212 or 16+24")
     number, per_frame, skew, byte_offset = (int(group) if group else None for group in match.groups())
     if number not in FORMATS:
-        raise RecordError(f"{file} has signals in format {number}; formats 16 and 212 can be read")
+        raise RecordError(f"{file} has signals in format {number}; formats {_FORMATS} can be read")
     if per_frame not in (None, 1):
         raise RecordError(f"{file} has {per_frame} samples a frame; expected one for every signal")
     if skew:

@@ -20,7 +20,26 @@ def frame(body: bytes, *, kind: int = 0, frame_type: int = 0, stamp_ns: int = 1)
     [("0280ff", -32766), ("028000", 32770), ("ffffff", -1), ("000080", -8388608), ("ffff7f", 8388607)],
 )
 def test_samples_are_24_bits_with_a_sign(sample: str, microvolts: int) -> None:
-    assert pmd.decode_ecg_frame(frame(bytes.fromhex(sample))).samples_uv.tolist() == [microvolts]
+    assert pmd.decode_ecg_frame(frame(bytes.fromhex(sample))).codes.tolist() == [microvolts]
+
+
+@pytest.mark.parametrize(
+    ("frame_type", "sample", "microvolts"),
+    [
+        (1, "0280ff", 2),  # 14 bits; what follows is contact and impedance
+        (1, "800200", 640),
+        (1, "ff3fff", 16383),
+        (2, "8080fc", 32896),  # 18 bits; what follows are two tags
+        (2, "ffff03", 262143),
+        (3, "0280ff01000005", -32766),  # then bioimpedance and a status
+        (3, "028000ffffff00", 32770),
+    ],
+)
+def test_other_frame_types_are_read_as_the_sdk_reads_them(
+    frame_type: int, sample: str, microvolts: int
+) -> None:
+    data = frame(bytes.fromhex(sample), frame_type=frame_type)
+    assert pmd.decode_ecg_frame(data).codes.tolist() == [microvolts]
 
 
 @given(
@@ -30,7 +49,7 @@ def test_samples_are_24_bits_with_a_sign(sample: str, microvolts: int) -> None:
 def test_frames_survive_a_round_trip(stamp_ns: int, samples: list[int]) -> None:
     decoded = pmd.decode_ecg_frame(pmd.encode_ecg_frame(stamp_ns, samples))
     assert decoded.stamp_ns == stamp_ns
-    assert decoded.samples_uv.tolist() == samples
+    assert decoded.codes.tolist() == samples
 
 
 def test_a_full_frame_needs_the_mtu_that_is_asked_for() -> None:
@@ -43,7 +62,7 @@ def test_any_bytes_are_a_frame_or_a_frame_error(data: bytes) -> None:
         decoded = pmd.decode_ecg_frame(data)
     except FrameError:
         return
-    assert len(decoded.samples_uv) * 3 + 10 == len(data)
+    assert len(decoded.codes) * (7 if data[9] == 3 else 3) + 10 == len(data)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +71,9 @@ def test_any_bytes_are_a_frame_or_a_frame_error(data: bytes) -> None:
         (b"", "0 bytes"),
         (frame(b"abc", kind=2), "measurement 2"),
         (frame(b"abc", frame_type=0x80), "type 0x80"),
-        (frame(b"abc", frame_type=1), "type 0x01"),
+        (frame(b"abc", frame_type=4), "type 0x04"),
+        (frame(b"abc", frame_type=0x83), "type 0x83"),
+        (frame(b"abcabc", frame_type=3), "cut on its way"),
         (frame(b"abcd"), "cut on its way"),
     ],
 )
@@ -70,7 +91,6 @@ def test_what_no_frame_can_hold_is_refused(samples: list[float]) -> None:
 def test_commands_are_those_of_the_sdk() -> None:
     assert pmd.START_ECG.hex() == "02000001820001010e00"
     assert pmd.STOP_ECG.hex() == "0300"
-    assert pmd.GET_ECG_SETTINGS.hex() == "0100"
 
 
 @pytest.mark.parametrize(

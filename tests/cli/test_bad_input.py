@@ -460,7 +460,7 @@ def test_mistyped_words_are_one_line_that_says_where_to_look(words: list[str], c
     [
         (["stream", "--replay", "x", "--link", "unix:y"], "--device"),
         (["stream", "--device", "x", "--speed", "2"], "--speed"),
-        (["stream", "--device", ""], "--device is empty"),
+        (["stream", "--device", ""], "the device is empty"),
         (["score", "x", "--jobs", "0"], "--jobs"),
         (["bench", "--rounds", "0"], "--rounds"),
     ],

@@ -445,26 +445,6 @@ def test_an_emulator_that_is_killed_ends_the_stream_in_one_line(
     assert all(line.startswith("edge-mi: ") for line in err.splitlines())
 
 
-def test_a_second_visitor_is_told_that_there_is_one(tmp_path: Path, served: Callable[..., str]) -> None:
-    link = served(heart(tmp_path), "--repeat", "--speed", "5")
-    words = ["stream", "--device", "Polar H10", "--link", link, "--placement", "lead-i"]
-    first = subprocess.Popen(
-        [sys.executable, "-m", "edge_mi", *words, "--seconds", "30"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert first.stderr is not None
-    wait_for(first.stderr, "connected to")
-    second = program(*words)
-    assert second.returncode == 2
-    assert second.stderr.strip().endswith("takes one visitor, and has one already")
-    assert second.stdout == ""
-    out, _ = first.communicate(timeout=60)
-    assert first.returncode == 0
-    assert "RESULT" in out
-
-
 @pytest.mark.parametrize(
     "words",
     [

@@ -82,3 +82,22 @@ def test_a_missing_key_is_named() -> None:
     del document["flag"]
     with pytest.raises(strict.DocumentError, match="missing key flag"):
         strict.decode(document, Outer)
+
+
+@pytest.mark.parametrize(
+    ("text", "schema"),
+    [
+        ('{"schema": 2}', 2),
+        ('{"schema": 1}', None),
+        ("[" * 100_000, None),
+        ('{"schema": true}', None),
+        ("{", None),
+    ],
+)
+def test_another_schema_is_told_whatever_else_is_wrong(text: str, schema: int | None) -> None:
+    assert strict.other_schema(text, 1) == schema
+
+
+def test_a_document_that_is_nested_too_deeply_is_refused() -> None:
+    with pytest.raises(strict.DocumentError, match="too deeply"):
+        strict.parse("[" * 100_000)

@@ -74,7 +74,7 @@ def test_a_missing_signal_file(folder: Path) -> None:
         ("heart 1 100 1200", "heart", "signal count"),
         ("heart.dat 16", "../heart.dat 16", "in its own folder"),
         ("heart.dat 16", "/etc/hostname 16", "in its own folder"),
-        ("heart.dat 16", "heart.dat 80", "formats 16 and 212"),
+        ("heart.dat 16", "heart.dat 80", "formats 16, 24, 32, 212 can be read"),
         ("heart.dat 16", "heart.dat 16x4", "4 samples a frame"),
         ("heart.dat 16", "heart.dat 16:3", "skewed"),
         ("1000(0)/mV", "1000(0)/mmHg", "no signal in mV"),

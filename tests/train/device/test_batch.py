@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from device_patches import only
 from edge_mi.train.augment import SignalTable
 from edge_mi.train.config import AugmentConfig
 from edge_mi.train.device.batch import DeviceSimulation, convert, signal_powers
@@ -21,7 +22,6 @@ from edge_mi.train.device.config import (
 from edge_mi.train.device.noise import NO_TRACKS, NoiseTracks, load_noise
 from edge_mi.train.device.snr import filtered_beats, noise_power, signal_power
 from heart_store import heart_store
-from patches import only
 from torch import Tensor
 
 from edge_mi.chain.chain import filter_segment

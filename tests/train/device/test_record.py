@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from device_patches import only
 from edge_mi.train.device.config import (
     AdcConfig,
     DeviceConfig,
@@ -15,7 +16,6 @@ from edge_mi.train.device.config import (
 from edge_mi.train.device.noise import NO_TRACKS, NoiseTracks, load_noise
 from edge_mi.train.device.record import SensedRecord, sense
 from edge_mi.train.device.snr import find_beats, noise_power, signal_power
-from patches import only
 
 from edge_mi import synthetic
 from edge_mi.bundle import Bundle

@@ -1,4 +1,4 @@
-"""The virtual radio: a socket at which each visitor gets a controller of its own, in reach of the emulated patch."""
+"""The socket of the virtual air: each visitor gets a controller of its own, in reach of the emulated patches."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import Any
 from edge_mi.errors import OutputError
 from edge_mi.optional import require
 
+from .virtual_air import virtual_air
 
-class VirtualRadio:
-    """Serves HCI on the unix socket `path`, as an async context; `patch_controller` is for the emulator.
+
+class SocketAir:
+    """Serves HCI on the unix socket `path`, as an async context.
 
     Raises OutputError where the socket cannot be made, or somebody else listens there.
     """
@@ -20,11 +22,15 @@ class VirtualRadio:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._controllers = require("bumble.controller", extra="emulate")
-        self._link = require("bumble.link", extra="emulate").LocalLink()
+        self._link = virtual_air()
         self._transports: set[asyncio.BaseTransport] = set()
-        self.patch_controller = self._controllers.Controller("patch", link=self._link)
 
-    async def __aenter__(self) -> VirtualRadio:
+    def hci(self, name: str) -> tuple[Any, Any]:
+        """Source and sink of a new controller in this air, for an emulated patch."""
+        controller = self._controllers.Controller(name, link=self._link)
+        return controller, controller
+
+    async def __aenter__(self) -> SocketAir:
         await self._free_path()
         try:
             self._server = await asyncio.get_running_loop().create_unix_server(self._visitor, str(self._path))
@@ -72,9 +78,6 @@ class _Visitor(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
-        if self._transports:  # one patch, one visitor
-            transport.close()
-            return
         self._transports.add(transport)
         sink = require("bumble.transport.common", extra="emulate").StreamPacketSink(transport)
         self._controller = self._controller_type(
@@ -87,8 +90,6 @@ class _Visitor(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         hci = require("bumble.hci", extra="emulate")
         self._transports.discard(self._transport)
-        if self._controller is None:
-            return
         self._controller.host = None
         for connection in list(self._controller.le_connections.values()):
             self._controller.on_hci_disconnect_command(

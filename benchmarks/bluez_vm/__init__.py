@@ -1,0 +1,1 @@
+"""The Bluetooth code on a real BlueZ, in a virtual machine: `make ble-vm`."""

@@ -1,0 +1,1 @@
+"""Patches that do not exist: records served as Bluetooth patches, with faults on demand."""
