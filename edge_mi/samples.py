@@ -66,3 +66,8 @@ class Gap:
 
 
 Item: TypeAlias = Chunk | Gap
+
+
+def end_s(item: Item) -> float:
+    """Time after a chunk's last sample, or at which a gap begins, in seconds of the stream."""
+    return item.t_s + (len(item.samples_mv) / item.rate_hz if isinstance(item, Chunk) else 0.0)

@@ -13,12 +13,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from edge_mi.cli.keepers import keepers_of
 from edge_mi.cli.screen import Screen
 from edge_mi.cli.stopping import Stopping
 from edge_mi.detector import Detector
 from edge_mi.errors import EdgeMIError, OutputError, PatchError
 from edge_mi.files import output_error
-from edge_mi.samples import Chunk, Item
+from edge_mi.samples import end_s
 
 _CHEST = (
     "a strap on the chest is not lead I, so nothing is judged; hold its electrodes to the right and left arm and say "
@@ -134,7 +135,10 @@ async def _guard(args: argparse.Namespace, patch: _Patch, stream: Any) -> None:
 async def _stream_one(args: argparse.Namespace, patch: _Patch, stream: Any) -> None:
     screen, keepers = patch.screen, patch.keepers
     async with AsyncExitStack() as exits:
-        keepers.extend(exits.enter_context(each) for each in _keepers(args, patch, stream))
+        keepers.extend(
+            exits.enter_context(each)
+            for each in keepers_of(stream, screen.placement, folder=patch.folder, lsl=args.lsl)
+        )
         await exits.enter_async_context(stream)
         if screen.placement == "lead-i" and stream.format.lead not in (None, "I"):
             raise PatchError(
@@ -151,7 +155,7 @@ async def _stream_one(args: argparse.Namespace, patch: _Patch, stream: Any) -> N
                 decisions = screen.take(heard.item, time.monotonic())
                 for each in keepers:
                     each.decisions(decisions)
-                if args.seconds is not None and _end_s(heard.item) >= args.seconds:
+                if args.seconds is not None and end_s(heard.item) >= args.seconds:
                     break
         except OutputError:
             keepers.clear()  # they take no more, and would say that instead of why
@@ -162,18 +166,3 @@ async def _stream_one(args: argparse.Namespace, patch: _Patch, stream: Any) -> N
             for each in keepers:
                 each.decisions(last)
             screen.end(stream.statistics)
-
-
-def _keepers(args: argparse.Namespace, patch: _Patch, stream: Any) -> Iterator[Any]:
-    """Where the stream and its decisions go beside the screen, as contexts."""
-    placement = patch.screen.placement
-    if patch.folder is not None:
-        recording: Any = import_module("edge_mi.firmware_bridge.recording.follow")
-        yield recording.StreamRecorder(patch.folder, stream, placement)
-    if args.lsl:
-        lsl: Any = import_module("edge_mi.firmware_bridge.lsl")
-        yield lsl.LslOutlets(stream, placement)
-
-
-def _end_s(item: Item) -> float:
-    return item.t_s + (len(item.samples_mv) / item.rate_hz if isinstance(item, Chunk) else 0.0)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from edge_mi.cli.arguments import add_placement, add_radio, check_new_recording, check_radio, positive
+from edge_mi.cli.keepers import keepers_of
 from edge_mi.cli.stopping import Stopping
-from edge_mi.cli.talk import tell
+from edge_mi.cli.talk import gap_line, tell
 from edge_mi.errors import PatchError
-from edge_mi.samples import Chunk, Gap
+from edge_mi.samples import Gap, end_s
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +52,10 @@ async def _record(args: argparse.Namespace) -> int:
         encrypt=args.encrypt, stop=stopping.event, on_event=tell_and_keep,
     )  # fmt: skip
     async with AsyncExitStack() as exits:
-        keepers.extend(exits.enter_context(each) for each in _keepers(args, stream))
+        keepers.extend(
+            exits.enter_context(each)
+            for each in keepers_of(stream, args.placement or "chest", folder=args.folder, lsl=args.lsl)
+        )
         await exits.enter_async_context(radio)
         await exits.enter_async_context(stream)
         tell(f"recording into {args.folder}; Ctrl-C ends it")
@@ -62,9 +65,8 @@ async def _record(args: argparse.Namespace) -> int:
                     each.push(heard)
                 item = heard.item
                 if isinstance(item, Gap):
-                    missing = "an unknown number of" if item.n_samples is None else str(item.n_samples)
-                    tell(f"gap at {item.t_s:.2f} s: {missing} samples missing ({item.cause})")
-                elif args.seconds is not None and _end_s(item) >= args.seconds:
+                    tell(gap_line(item))
+                elif args.seconds is not None and end_s(item) >= args.seconds:
                     break
         finally:
             tell(str(stream.statistics))
@@ -75,16 +77,3 @@ async def _record(args: argparse.Namespace) -> int:
     else:
         raise PatchError("the patch ended its measurement without a sample: nothing was recorded")
     return stopping.exit_code
-
-
-def _keepers(args: argparse.Namespace, stream: Any) -> Iterator[Any]:
-    placement = args.placement or "chest"
-    recording: Any = import_module("edge_mi.firmware_bridge.recording.follow")
-    yield recording.StreamRecorder(args.folder, stream, placement)
-    if args.lsl:
-        lsl: Any = import_module("edge_mi.firmware_bridge.lsl")
-        yield lsl.LslOutlets(stream, placement)
-
-
-def _end_s(chunk: Chunk) -> float:
-    return chunk.t_s + len(chunk.samples_mv) / chunk.rate_hz

@@ -18,7 +18,7 @@ from edge_mi.decision import REASONS, Decision
 from edge_mi.detector import Detector, Placement
 from edge_mi.errors import RecordError
 from edge_mi.records import read_record
-from edge_mi.samples import Chunk, Item
+from edge_mi.samples import Chunk, Item, end_s
 from edge_mi.sources import chunks_of
 
 JOURNAL: Final = "ecg.journal"  # of a recording; see edge_mi.firmware_bridge.recording
@@ -33,7 +33,7 @@ def replay(args: argparse.Namespace, make_detector: Callable[[Placement], Detect
     start_s = time.monotonic()
     for item in _until(items, args.seconds):
         if args.speed is not None and isinstance(item, Chunk):
-            due_s = start_s + (item.t_s + len(item.samples_mv) / item.rate_hz) / args.speed
+            due_s = start_s + end_s(item) / args.speed
             time.sleep(max(0.0, due_s - time.monotonic()))
         screen.take(item)
     screen.close()

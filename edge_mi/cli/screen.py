@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from edge_mi.cli.talk import tell
+from edge_mi.cli.talk import gap_line, tell
 from edge_mi.decision import Decision
 from edge_mi.detector import Detector
 from edge_mi.notice import NOTICE
@@ -65,8 +65,7 @@ class Screen:
     def take(self, item: Item, arrived_s: float | None = None) -> list[Decision]:
         """Push an item and show what it decides; `arrived_s` is the host's monotonic clock, for the latency."""
         if isinstance(item, Gap):
-            missing = "an unknown number of" if item.n_samples is None else str(item.n_samples)
-            self.tell(f"gap at {item.t_s:.2f} s: {missing} samples missing ({item.cause})")
+            self.tell(gap_line(item))
         else:
             keep = round(_SHOWN_S * item.rate_hz)
             self._rate_hz = item.rate_hz

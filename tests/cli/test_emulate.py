@@ -11,16 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from air import PATIENCE_S, environment, microvolts, program, start
+from air import PATIENCE_S, STOPS, Output, environment, microvolts, program, refused, start
 from edge_mi.firmware_bridge.emulator.patches import PATCHES
 from edge_mi.firmware_bridge.profiles import PROFILES
 from processes import wait_for
 
-from edge_mi.cli.main import main
 from edge_mi.records import write_wfdb
 
-Output = pytest.CaptureFixture[str]
-STOPS = {signal.SIGINT: 130, signal.SIGTERM: 0, signal.SIGHUP: 0}
 # what is refused, and by what the user says that he knows better
 INSISTED = {"healthypi5": ["--profile", "healthypi5-fw1"]}
 
@@ -45,18 +42,6 @@ def emulator(link: Path, *words: object, profile: str = "h10") -> Iterator[list[
         _, err = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, err) == (0, "")
     assert not link.exists()
-
-
-def refused(command: list[str], capsys: Output, *messages: str) -> None:
-    """Exit code 2 and one line that has all of `messages`."""
-    capsys.readouterr()
-    try:
-        assert main(command) == 2
-    except SystemExit as ended:  # of the parser
-        assert ended.code == 2
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1, lines
-    assert [each for each in messages if each not in lines[0]] == [], lines[0]
 
 
 # patches

@@ -15,7 +15,7 @@ import numpy as np
 import pyedflib
 import pytest
 import wfdb
-from air import PATIENCE_S, Made, in_the_air, microvolts, program, start
+from air import PATIENCE_S, STOPS, Made, Output, in_the_air, microvolts, program, refused, start
 from edge_mi.firmware_bridge.emulator.fault_plan import Fault, FaultPlan
 from edge_mi.firmware_bridge.polar_pmd import STOP_ECG
 from edge_mi.firmware_bridge.recording.layout import FILES
@@ -26,10 +26,8 @@ from edge_mi.cli.main import main
 from edge_mi.records import write_wfdb
 from edge_mi.samples import Chunk
 
-Output = pytest.CaptureFixture[str]
 CODES = microvolts(30)
 ONE_LOST = FaultPlan(fault=(Fault(kind="drop", at_s=10.0),))
-STOPS = {signal.SIGINT: 130, signal.SIGTERM: 0, signal.SIGHUP: 0}
 
 
 @pytest.fixture
@@ -48,18 +46,6 @@ def kept(tmp_path: Path, air: Path, capsys: Output) -> Path:
 
 def words(air: Path, folder: Path, *more: object, device: str = "Polar H10") -> list[str]:
     return ["record", str(folder), "--device", device, "--link", f"unix:{air}", *map(str, more)]
-
-
-def refused(command: list[str], capsys: Output, message: str) -> None:
-    """Exit code 2 and one line that says `message`."""
-    capsys.readouterr()
-    try:
-        assert main(command) == 2
-    except SystemExit as ended:  # of the parser
-        assert ended.code == 2
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1, lines
-    assert message in lines[0]
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -94,7 +80,12 @@ def test_seconds_end_it_and_a_strap_is_no_lead_i_unless_the_user_says_so(
     assert 5 * 130 <= n_samples < 5 * 130 + 73
     assert wfdb.rdheader(str(tmp_path / "kept" / "ecg")).sig_name == ["chest"]
     capsys.readouterr()
-    refused(["stream", "--replay", str(tmp_path / "kept"), "--json"], capsys, "no window could be judged")
+    refused(
+        ["stream", "--replay", str(tmp_path / "kept"), "--json"],
+        capsys,
+        "no window could be judged",
+        shows=True,
+    )
 
 
 @pytest.mark.parametrize("number", STOPS, ids=lambda each: each.name)
@@ -266,8 +257,12 @@ def test_its_edf_has_the_same_codes_and_says_what_it_rounds(
     missing = digital == digital.min()
     assert missing.sum() == 73
     assert np.array_equal(digital[~missing], CODES[~missing])
-    refused(["recording", str(kept), "--edf", str(edf)], capsys, f"{edf} exists; choose another name")
-    refused(["recording", str(kept), "--edf", str(tmp_path / "no" / "a.edf")], capsys, "cannot write")
+    refused(
+        ["recording", str(kept), "--edf", str(edf)], capsys, f"{edf} exists; choose another name", shows=True
+    )
+    refused(
+        ["recording", str(kept), "--edf", str(tmp_path / "no" / "a.edf")], capsys, "cannot write", shows=True
+    )
 
 
 def test_a_recording_that_was_cut_is_read_mended_and_exported(

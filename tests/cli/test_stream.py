@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import wfdb
-from air import Made, in_the_air, microvolts, program, start
+from air import STOPS, Made, Output, in_the_air, microvolts, program, refused, start
 from edge_mi.firmware_bridge import client
 from edge_mi.firmware_bridge.emulator.fault_plan import Fault, FaultPlan
 from edge_mi.firmware_bridge.emulator.peripheral import Peripheral
@@ -27,11 +27,9 @@ from processes import wait_for
 
 from edge_mi.cli.main import main
 
-Output = pytest.CaptureFixture[str]
 TWO_LOST = FaultPlan(fault=(Fault(kind="drop", at_s=20.0, packets=2),))
 JUDGED = '"probability": 0.'
 ALARMING = ("--operating-point", "sensitivity_90")
-STOPS = {signal.SIGINT: 130, signal.SIGTERM: 0, signal.SIGHUP: 0}
 
 
 @pytest.fixture
@@ -47,19 +45,6 @@ def words(air: Path, *more: object, device: str = "Polar H10") -> list[str]:
 def documents(text: str) -> list[dict[str, Any]]:
     """JSON lines, without what only a live stream has."""
     return [{**json.loads(line), "latency_ms": None} for line in text.splitlines()]
-
-
-def refused(command: list[str], capsys: Output, message: str) -> None:
-    """Exit code 2 and one line that says `message`, before anything is shown."""
-    capsys.readouterr()
-    try:
-        assert main(command) == 2
-    except SystemExit as ended:  # of the parser
-        assert ended.code == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert len(captured.err.splitlines()) == 1, captured.err
-    assert message in captured.err
 
 
 def final(err: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import pytest
 from edge_mi.firmware_bridge.emulator.fault_plan import NO_FAULTS, FaultPlan
 from edge_mi.firmware_bridge.emulator.patches import PATCHES
 from edge_mi.firmware_bridge.emulator.peripheral import Peripheral
@@ -21,9 +23,25 @@ from edge_mi.firmware_bridge.emulator.sensor import EmulatedSensor
 from edge_mi.firmware_bridge.emulator.socket_air import SocketAir
 
 from edge_mi import synthetic
+from edge_mi.cli.main import main
 
 _T = TypeVar("_T")
 PATIENCE_S = 120.0
+STOPS = {signal.SIGINT: 130, signal.SIGTERM: 0, signal.SIGHUP: 0}  # what ends a command, and its exit code
+Output = pytest.CaptureFixture[str]
+
+
+def refused(command: list[str], capsys: Output, *messages: str, shows: bool = False) -> None:
+    """Exit code 2 and one line that has all of `messages`; shows: with something on stdout before."""
+    capsys.readouterr()
+    try:
+        assert main(command) == 2
+    except SystemExit as ended:  # of the parser
+        assert ended.code == 2
+    captured = capsys.readouterr()
+    assert bool(captured.out) == shows, captured.out
+    assert len(captured.err.splitlines()) == 1, captured.err
+    assert [each for each in messages if each not in captured.err] == [], captured.err
 
 
 def microvolts(seconds: float = 40, *, rate_hz: int = 130, territory: str = "inferior") -> np.ndarray:
