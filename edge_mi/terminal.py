@@ -13,7 +13,7 @@ from edge_mi.checkpoint import Metric, OperatingPoint
 from edge_mi.decision import REASONS, Decision
 from edge_mi.figure_names import figure_name
 from edge_mi.notice import FINDING
-from edge_mi.samples import FloatArray
+from edge_mi.samples import FloatArray, Gap
 
 _BAR = 20
 _BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -40,6 +40,12 @@ def layer_table(layers: Sequence[LayerFigures], more: Mapping[str, Sequence[str]
 
 def _numeric(text: str) -> bool:
     return bool(text) and (text[0].isdigit() or text[0] in "-+.≤≥<>") and any(c.isdigit() for c in text)
+
+
+def gap_line(gap: Gap) -> str:
+    """What is missing, since when and why."""
+    missing = "an unknown number of" if gap.n_samples is None else str(gap.n_samples)
+    return f"gap at {gap.t_s:.2f} s: {missing} samples missing ({gap.cause})"
 
 
 def probability_bar(probability: float, threshold: float) -> str:

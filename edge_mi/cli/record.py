@@ -12,9 +12,10 @@ from typing import Any
 from edge_mi.cli.arguments import add_placement, add_radio, check_new_recording, check_radio, positive
 from edge_mi.cli.keepers import keepers_of
 from edge_mi.cli.stopping import Stopping
-from edge_mi.cli.talk import gap_line, tell
+from edge_mi.cli.talk import tell
 from edge_mi.errors import PatchError
 from edge_mi.samples import Gap, end_s
+from edge_mi.terminal import gap_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

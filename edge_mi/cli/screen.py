@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from edge_mi.cli.talk import gap_line, tell
+from edge_mi.cli.talk import tell
 from edge_mi.decision import Decision
 from edge_mi.detector import Detector
 from edge_mi.notice import NOTICE
 from edge_mi.samples import FloatArray, Gap, Item
-from edge_mi.terminal import decision_line, sparkline, summary
+from edge_mi.terminal import decision_line, gap_line, sparkline, summary
 
 _SHOWN_S: Final = 6.0
 _UNCHECKED: Final = {
