@@ -52,12 +52,9 @@ class SensorClock:
     measured; backward after 60 s in which every frame is late and none much less so than those before, for a backlog
     would shrink. A step back by more than 60 s is seen at once. Smaller steps are not told from delays, and are
     forgotten after 30 min. What stops this machine's clock and not the sensor's, such as standby, is a step forward.
-
-    steps: how many were seen, restarts included.
     """
 
     def __init__(self) -> None:
-        self.steps = 0
         self._drift: float | None = None
         self._line: _Line | None = None
         self._late: _LateFrames | None = None
@@ -132,7 +129,6 @@ class SensorClock:
     def _step(self, kind: Literal["step", "restart"], late_s: float, line: _Line) -> ClockEvent:
         assert self._line is not None
         step_s = -late_s / (1 + self._line.slope)  # late by this machine's seconds, set by the sensor's
-        self.steps += 1
         self._line, self._late = line, None
         return ClockEvent(kind, step_s, *self._before)
 

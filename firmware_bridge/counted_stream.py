@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from edge_mi.samples import Chunk, Item
 
 from .frames import COUNTER_MODULUS, LONGEST_GAP_S, NS, RATE_AFTER_S, Frame, StreamFormat, unwrapped
 from .ledger import Ledger
 from .statistics import StreamStatistics
 
+_STEP_S: Final = 0.5
+_STEP_SHARE: Final = 0.02  # of a gap: what the rate may be off
+
 
 class CountedStream:
     """Turns the frames of one sensor into items; times are those of its clock, where it sends one.
 
     A new measurement, a counter that was set back and a jump of more than an hour are restarts: nobody knows how
-    much was lost, and time goes on from where it was.
+    much was lost, and time goes on from where it was. Where the clock contradicts the counter by more than half a
+    second and 2 % of a gap, the clock was set: time goes on by the counter, and nothing is missing.
     """
 
     def __init__(self, layout: StreamFormat, statistics: StreamStatistics) -> None:
@@ -53,6 +59,7 @@ class CountedStream:
             return []
         if not 0 <= missing <= LONGEST_GAP_S * self._layout.rate_hz:
             return self._restart(frame)
+        self._follow_clock(frame, first)
         if missing == 0:
             self._ledger.cause = None
             return [self._take(frame, first)]
@@ -87,6 +94,17 @@ class CountedStream:
         self._learn_rate()
         return self._ledger.chunk(frame, t_s)
 
+    def _follow_clock(self, frame: Frame, first: int) -> None:
+        """Begin the time anew where the clock was set."""
+        if self._layout.stamped is None:
+            return
+        number, latest_ns = self._latest
+        passed_s = (first - number) / self._layout.rate_hz
+        stamp_ns = self._unwrapped(frame, first)
+        if abs((stamp_ns - latest_ns) / NS - passed_s) > _STEP_S + _STEP_SHARE * passed_s:
+            self._statistics.clock_steps += 1
+            self._origin = _Origin(first, stamp_ns, self._at_s(*self._latest) + passed_s)
+
     def _time_of(self, frame: Frame, first: int) -> float:
         return self._at_s(first, self._unwrapped(frame, first))
 
@@ -116,7 +134,7 @@ class CountedStream:
 
 
 class _Origin:
-    """Where the time of a stretch between two restarts begins."""
+    """Where the time of a stretch without restarts and steps of the clock begins."""
 
     __slots__ = ("at_s", "number", "stamp_ns")
 

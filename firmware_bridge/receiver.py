@@ -120,31 +120,50 @@ class Receiver:
     def _frame(self, frame: Frame, host_s: float) -> Sequence[Output]:
         if self._stream is None or not self._has_started:  # of a measurement that was left behind
             return []
+        steps = self.statistics.clock_steps
         items = self._stream.push(frame, host_s)
         refusal = self._wrong_rate()
-        return [refusal] if refusal is not None else [self._heard(item, host_s) for item in items]
+        if refusal is not None:
+            return [refusal]
+        was_set = self.statistics.clock_steps > steps
+        said: list[Output] = (
+            [Said("the sensor's clock was set: time goes on by its counter")] if was_set else []
+        )
+        return said + [output for item in items for output in self._heard(item, host_s)]
 
-    def _heard(self, item: Item, host_s: float) -> Heard:
+    def _heard(self, item: Item, host_s: float) -> Sequence[Output]:
         if not isinstance(item, Chunk):
             if item.n_samples is None:
                 self._clock.restart()
-            return Heard(item, None if self._clock_is_lost else self._clock.host_s(item.t_s))
-        return Heard(replace(item, contact=self._contact), self._began_s(item, host_s))
-
-    def _began_s(self, chunk: Chunk, host_s: float) -> float | None:
-        """This machine's time at the chunk's first sample: by the fit of the two clocks, or else by its arrival."""
+            return [Heard(item, None if self._clock_is_lost else self._clock.host_s(item.t_s))]
+        chunk = replace(item, contact=self._contact)
         latest_s = None if self._stream is None else self._stream.latest_s
         if latest_s is None or self._clock_is_lost:
-            return host_s - (len(chunk.samples_mv) - 1) / chunk.rate_hz
-        if self._clock.observe(latest_s, host_s) is not None:
-            self.statistics.clock_steps += 1
-            self._steps.append(latest_s)
-            if len(self._steps) == self._steps.maxlen and latest_s - self._steps[0] < _STEPS_WITHIN_S:
-                self._clock_is_lost, self.statistics.clock_steps = True, 0
-                self.statistics.drift_ppm = None
-                return None
+            return [Heard(chunk, host_s - (len(chunk.samples_mv) - 1) / chunk.rate_hz)]
+        said = self._observe(latest_s, host_s)
+        return [*said, Heard(chunk, None if self._clock_is_lost else self._clock.host_s(chunk.t_s))]
+
+    def _observe(self, latest_s: float, host_s: float) -> Sequence[Said]:
+        """Fit the two clocks to one more frame, and say where the sensor's was set."""
+        event = self._clock.observe(latest_s, host_s)
         self.statistics.drift_ppm = self._clock.drift_ppm
-        return self._clock.host_s(chunk.t_s)
+        if event is None:
+            return []
+        again = bool(self._steps) and latest_s - self._steps[-1] < _STEPS_WITHIN_S
+        self.statistics.clock_steps += 1
+        self._steps.append(latest_s)
+        if len(self._steps) == self._steps.maxlen and latest_s - self._steps[0] < _STEPS_WITHIN_S:
+            self._clock_is_lost, self.statistics.clock_steps = True, 0
+            self.statistics.drift_ppm = None
+            return [
+                Said(
+                    "the sensor's clock does not keep this machine's pace: samples are timed by their arrival"
+                )
+            ]
+        if again:  # of a stream that is not paced one line is enough
+            return []
+        way = "forward" if event.step_s > 0 else "back"
+        return [Said(f"the sensor's clock jumped {way} by {abs(event.step_s):.1f} s against this machine's")]
 
     def _wrong_rate(self) -> Refused | None:
         rate_hz, layout = self.statistics.rate_hz, self.format

@@ -103,6 +103,24 @@ async def test_a_reset_is_a_lost_link_after_which_the_patch_begins_anew(tmp_path
     assert (stream.statistics.reconnects, stream.statistics.bad_frames) == (1, 0)
 
 
+@pytest.mark.parametrize("by_s", [-500.0, 500.0])
+async def test_a_clock_that_jumps_costs_a_patch_with_a_counter_nothing(tmp_path: Path, by_s: float) -> None:
+    name, n, _ = STREAMED["edgemi"]
+    fault = (Fault(kind="clock_jump", at_s=20.0, by_s=by_s),)
+    async with (
+        emulated(tmp_path / "hci", ramp(400 * n), profile="edgemi", fault=fault) as patch,
+        patch_stream(tmp_path / "hci", name) as stream,
+    ):
+        heard = []
+        async for item in stream:
+            heard.append(item)
+            if sum(len(each.samples_mv) for each in heard if isinstance(each, Chunk)) == 400 * n:
+                break
+    assert np.array_equal(codes(heard, codes_per_mv("edgemi")), ramp(400 * n))
+    assert [each.t_s for each in heard] == pytest.approx([i * n / patch.patch.rate_hz for i in range(400)])
+    assert (stream.statistics.gaps, stream.statistics.restarts) == (0, 0)
+
+
 @pytest.mark.parametrize("kind", ["disconnect", "reset"])
 @pytest.mark.parametrize("speed", [1.0, 4.0])
 @in_virtual_time

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -78,8 +79,8 @@ class Talk:
     def heard(self, *messages: Message, host_s: float = 0.0) -> list[Heard]:
         return [each for each in self.hear(*messages, host_s=host_s) if isinstance(each, Heard)]
 
-    def words(self, *messages: Message) -> list[str]:
-        return [each.words for each in self.hear(*messages) if isinstance(each, Said)]
+    def words(self, *messages: Message, host_s: float = 0.0) -> list[str]:
+        return [each.words for each in self.hear(*messages, host_s=host_s) if isinstance(each, Said)]
 
 
 def stamped(i: int, *, rate_hz: float = 130.0) -> Frame:
@@ -96,6 +97,12 @@ def counted(i: int, *, rate_hz: float = 250.0) -> Frame:
 def movesense(i: int, *, rate_hz: float = 130.0) -> Frame:
     codes = np.arange(i * N, (i + 1) * N, dtype=np.int32)
     return Frame(codes=codes, stamp_ns=round(i * N / rate_hz * 1e3) * 10**6)
+
+
+def set_by(frame: Frame, step_s: float) -> Frame:
+    """The frame of a sensor whose clock was set forward by so much."""
+    assert frame.stamp_ns is not None
+    return replace(frame, stamp_ns=frame.stamp_ns + round(step_s * 1e9))
 
 
 def refusals(outputs: Sequence[Output]) -> list[str]:
@@ -168,6 +175,38 @@ def test_a_stream_that_is_not_paced_has_no_clock_and_is_timed_by_its_arrival() -
     for i, each in late:
         assert each.host_s == pytest.approx(i * N / 130 / speed - (N - 1) / 130)
     assert not any(isinstance(each.item, Gap) for each in heard)
+
+
+def test_a_stream_that_is_not_paced_is_told_once() -> None:
+    talk = Talk(H10)
+    jumped, lost = [words for i in range(800) for words in talk.words(stamped(i), host_s=i * N / 130 / 50)]
+    assert re.fullmatch(r"the sensor's clock jumped forward by \d+\.\d s against this machine's", jumped)
+    assert lost == "the sensor's clock does not keep this machine's pace: samples are timed by their arrival"
+
+
+@pytest.mark.parametrize(("step_s", "way"), [(7.3, "back"), (-7.3, "forward")])
+def test_where_the_two_clocks_jumped_apart_is_said_and_counted(step_s: float, way: str) -> None:
+    talk = Talk(H10)
+    words = []
+    for i in range(800):
+        words += talk.words(stamped(i), host_s=i * N / 130 + (step_s if i >= 300 else 0.0))
+    assert words == [f"the sensor's clock jumped {way} by 7.3 s against this machine's"]
+    assert talk.statistics.clock_steps == 1
+
+
+@pytest.mark.parametrize("step_s", [7.3, -7.3, -90.0, 0.6])
+def test_a_clock_that_was_set_is_overruled_by_the_counter(step_s: float) -> None:
+    talk = Talk(COUNTED)
+    said, chunks = [], []
+    for i in [*range(600), *range(603, 1200)]:
+        outputs = talk.hear(set_by(counted(i), step_s if i >= 300 else 0.0), host_s=i * N / 250)
+        said += [each.words for each in outputs if isinstance(each, Said)]
+        chunks += [each.item for each in outputs if isinstance(each, Heard) and isinstance(each.item, Chunk)]
+    assert said == ["the sensor's clock was set: time goes on by its counter"]
+    assert talk.statistics.clock_steps == 1
+    assert (talk.statistics.samples_lost, talk.statistics.restarts) == (3 * N, 0)
+    assert all(each.t_s == pytest.approx(each.index / 250) for each in chunks)
+    assert talk.statistics.rate_hz == pytest.approx(250)
 
 
 def test_a_gap_in_a_stream_that_is_not_paced_has_no_time_of_this_machine() -> None:
