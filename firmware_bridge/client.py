@@ -177,7 +177,9 @@ class PatchStream:
         if self._radio.gone:
             self._error = PatchError(f"the emulator at {self._radio.link} is gone")
             return Event.GIVEN_UP
-        self._device = await self._radio.find(self._target, self._timeouts.scan)
+        # what was heard is one person's ECG: nobody else's may follow, whatever the name
+        target = self._target.at(self.device_address) if self.statistics.frames else self._target
+        self._device = await self._radio.find(target, self._timeouts.scan)
         return Event.FOUND
 
     async def _connect(self) -> Event:
@@ -208,7 +210,7 @@ class PatchStream:
         try:
             await self._connection.encrypt()
         except PatchError as exc:
-            if not self._connection.is_open:
+            if self.statistics.frames or not self._connection.is_open:
                 raise
             self._error = PatchError(
                 f"the link cannot be encrypted ({exc}): pair the patch in the system's settings"
@@ -261,8 +263,9 @@ class PatchStream:
         wait_s = self._life.next_wait_s(_now_s(), self._chance())
         missing = isinstance(self._error, DeviceNotFound) and self.statistics.frames == 0
         if wait_s is None or missing:
-            if self.statistics.frames and self._error is not None:
-                self._error = PatchError(f"the patch did not come back: {self._error}")
+            if self.statistics.frames:
+                why = self._error or "the link is lost again and again before a frame comes"
+                self._error = PatchError(f"the patch did not come back: {why}")
             return Event.GIVEN_UP
         if self._error is not None:
             self._tell(f"not connected ({self._error}); next try in {wait_s:.1f} s")
@@ -278,6 +281,7 @@ class PatchStream:
         while True:
             for output in outputs:
                 if isinstance(output, Heard):
+                    self._life.deliver()
                     yield output
                     timeout_s = self._timeouts.silence
                     until_s = _now_s() + timeout_s

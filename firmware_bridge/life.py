@@ -105,23 +105,25 @@ class Life:
         self._patience = patience
         self._trouble_since_s: float | None = None
         self._wait_s = patience.backoff
-        self._was_streaming = False
+        self._has_delivered = False
         self.state = State.SCANNING
 
     def on(self, event: Event, now_s: float) -> State:
         """The state after `event` at `now_s`. Raises KeyError for an event that cannot happen in this state."""
         self.state = TABLE[self.state, event]
-        if self.state is State.STREAMING:
-            self._was_streaming = True
-            self._trouble_since_s, self._wait_s = None, self._patience.backoff
-        elif self.state in (State.PARTING, State.WAITING) and self._trouble_since_s is None:
+        if self.state in (State.PARTING, State.WAITING) and self._trouble_since_s is None:
             self._trouble_since_s = now_s
         return self.state
+
+    def deliver(self) -> None:
+        """A frame came: whatever the trouble was, it is over."""
+        self._has_delivered = True
+        self._trouble_since_s, self._wait_s = None, self._patience.backoff
 
     def next_wait_s(self, now_s: float, chance: float) -> float | None:
         """How long to wait in WAITING, or None to give up; chance: uniform in [0, 1)."""
         wait_s = self._wait_s * (1 - self._patience.jitter * chance)
         self._wait_s = min(2 * self._wait_s, self._patience.longest_backoff)
         since_s = now_s if self._trouble_since_s is None else self._trouble_since_s
-        longest_s = self._patience.lost if self._was_streaming else self._patience.first
+        longest_s = self._patience.lost if self._has_delivered else self._patience.first
         return wait_s if now_s + wait_s <= since_s + longest_s else None

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from edge_mi.errors import DeviceNotFound, PatchError
 from edge_mi.optional import require
 
+from .shared_scan import SharedScan
 from .target import Target
 
 _T = TypeVar("_T")
@@ -40,7 +41,7 @@ class Timeouts:
 
 
 class Radio:
-    """Scans and connects, as an async context; each one at a time, for BlueZ and controllers refuse a second.
+    """Scans and connects, as an async context: one scan for all, one connection at a time.
 
     link: `unix:PATH` of an emulator; None for the system. adapter: such as `hci1`; None for the default.
     Raises MissingDependency without bleak (or bumble, for a link), DeviceNotFound where nothing listens.
@@ -51,7 +52,7 @@ class Radio:
         self.link, self._adapter = link, adapter
         self._virtual: Any = None
         self._exits = AsyncExitStack()
-        self._scanning = asyncio.Lock()
+        self._scan = SharedScan(self._scanner)
         self.connecting = asyncio.Lock()
         self._agent: Any = None
         self.held: set[str] = set()  # addresses of this process's own connections
@@ -61,6 +62,7 @@ class Radio:
             from .virtual_link import VirtualLink
 
             self._virtual = await self._exits.enter_async_context(VirtualLink(self.link))
+        self._exits.push_async_callback(self._scan.close)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -93,17 +95,15 @@ class Radio:
 
     async def _look(self, target: Target, timeout_s: float, heard: set[str]) -> Any:
         """The device, or None where it is not in the air; `heard` gets the names that are."""
-        bleak, errors = require("bleak", extra="ble"), require("bleak.exc", extra="ble")
+        errors = require("bleak.exc", extra="ble")
 
         def matches(device: Any, advertisement: Any) -> bool:
             name = advertisement.local_name or device.name or ""
             heard.add(name)
             return target.matches(name, device.address, advertisement.service_uuids)
 
-        options = self._options(None if self._virtual is None else self._virtual.scanner)
         try:
-            async with self._scanning:
-                return await bleak.BleakScanner.find_device_by_filter(matches, timeout=timeout_s, **options)
+            return await self._scan.find(matches, timeout_s)
         except errors.BleakBluetoothNotAvailableError as exc:
             raise AdapterMissing(
                 f"no Bluetooth adapter can be used ({exc.args[0]}): switch it on, or reach an emulator with --link"
@@ -112,6 +112,10 @@ class Radio:
             raise AdapterMissing(
                 f"the scan for {target.text!r} failed ({_short(exc)}): is the Bluetooth service running?"
             ) from exc
+
+    def _scanner(self, heard: Callable[[Any, Any], None]) -> Any:
+        options = self._options(None if self._virtual is None else self._virtual.scanner)
+        return require("bleak", extra="ble").BleakScanner(heard, **options)
 
     async def _close_left_links(self, target: Target) -> bool:
         """Close what a killed program left open to the patch, so that it is heard again; whether there was something."""
@@ -177,9 +181,10 @@ class Connection:
         return int(self._found(characteristic).max_write_without_response_size) + 3
 
     async def encrypt(self) -> None:
-        """Pair, or use the bond that there is."""
+        """Pair, or use the bond that there is; macOS does so by itself, where the patch asks for it."""
         await self._radio.agree_to_pairing()
-        await self._call(self._client.pair(), "the pairing", self._timeouts.pair)
+        with suppress(NotImplementedError):
+            await self._call(self._client.pair(), "the pairing", self._timeouts.pair)
 
     async def subscribe(self, characteristic: str, take: Callable[[bytes], None]) -> None:
         """Hand every notification and indication of `characteristic` to `take`, from inside the event loop."""

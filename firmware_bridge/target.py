@@ -32,6 +32,10 @@ class Target:
             return wanted == address.lower() or wanted in {each.lower() for each in services}
         return name.lower().startswith(wanted)
 
+    def at(self, address: str) -> Target:
+        """The one of these that has this address."""
+        return Target(address, self.allowed)
+
 
 def target_of(text: str, allowed: Collection[str] = ()) -> Target:
     """The patch that `text` names. Raises ConfigError for nothing, and for an address that is none."""

@@ -59,11 +59,15 @@ def walk(life: Life, events: list[Event], now_s: float = 0.0) -> None:
 TO_STREAMING = [Event.FOUND, Event.CONNECTED, Event.SUBSCRIBED, Event.STARTED]
 
 
-def test_waits_double_up_to_the_longest_and_begin_anew_after_streaming() -> None:
+def test_waits_double_up_to_the_longest_and_begin_anew_with_a_frame() -> None:
     life = Life(Patience(first=1e9, lost=1e9, backoff=1, longest_backoff=8, jitter=0))
     walk(life, [Event.NOT_FOUND])
     assert [life.next_wait_s(0.0, 0.5) for _ in range(5)] == [1, 2, 4, 8, 8]
     walk(life, [Event.WAITED, *TO_STREAMING, Event.LOST, Event.PARTED])
+    assert life.next_wait_s(0.0, 0.5) == 8
+    walk(life, [Event.WAITED, *TO_STREAMING])
+    life.deliver()
+    walk(life, [Event.LOST, Event.PARTED])
     assert life.next_wait_s(0.0, 0.5) == 1
 
 
@@ -79,6 +83,7 @@ def test_chance_only_shortens_a_wait(chance: float) -> None:
 def test_a_lost_patch_is_looked_for_as_long_as_patience_lasts() -> None:
     life = Life(Patience(lost=300, backoff=30, longest_backoff=30, jitter=0))
     walk(life, TO_STREAMING)
+    life.deliver()
     walk(life, [Event.SILENT, Event.PARTED], now_s=1000)
     assert life.next_wait_s(1000, 0) == 30
     walk(life, [Event.WAITED, Event.NOT_FOUND], now_s=1250)

@@ -12,15 +12,18 @@ import numpy as np
 import pytest
 from bleak.exc import BleakBluetoothNotAvailableError, BleakBluetoothNotAvailableReason, BleakError
 from edge_mi.firmware_bridge.client import Choices, PatchStream
-from edge_mi.firmware_bridge.emulator.fault_plan import Fault
+from edge_mi.firmware_bridge.emulator.fault_plan import NO_FAULTS, Fault, FaultPlan
 from edge_mi.firmware_bridge.emulator.h10 import H10
+from edge_mi.firmware_bridge.emulator.peripheral import Peripheral
+from edge_mi.firmware_bridge.emulator.sensor import EmulatedSensor
+from edge_mi.firmware_bridge.emulator.socket_air import SocketAir
 from edge_mi.firmware_bridge.life import Patience, State
 from edge_mi.firmware_bridge.polar_pmd import SAMPLES_PER_FRAME as N
 from edge_mi.firmware_bridge.polar_pmd import START_ECG, STOP_ECG
 from edge_mi.firmware_bridge.radio import AdapterMissing, Radio, Timeouts
 from edge_mi.firmware_bridge.target import target_of
 from hung_calls import HungCalls, radio_with
-from patches import codes, patch_stream
+from patches import ADDRESS, codes, patch_stream
 from virtual_time import VirtualTimeLoop, in_virtual_time, now_s
 from worn import StubbornH10, ramp, worn
 
@@ -64,14 +67,14 @@ def assert_all_accounted(items: list[Item], made: int) -> None:
 
 def without_adapter(monkeypatch: pytest.MonkeyPatch, fails: Any) -> None:
     """Let bleak's scans fail for as long as `fails()` gives an error."""
-    scan = bleak.BleakScanner.find_device_by_filter
+    start = bleak.BleakScanner.start
 
-    async def find(*args: Any, **options: Any) -> Any:
+    async def start_or_fail(scanner: Any) -> None:
         if (error := fails()) is not None:
             raise error
-        return await scan(*args, **options)
+        await start(scanner)
 
-    monkeypatch.setattr(bleak.BleakScanner, "find_device_by_filter", find)
+    monkeypatch.setattr(bleak.BleakScanner, "start", start_or_fail)
 
 
 def powered_off() -> BleakError:
@@ -149,7 +152,7 @@ async def test_a_first_frame_after_half_a_minute_is_no_loss(tmp_path: Path) -> N
 @in_virtual_time
 async def test_a_first_frame_after_a_reconnection_has_as_much_time(tmp_path: Path) -> None:
     fault = (Fault(kind="disconnect", at_s=5),)
-    async with worn(tmp_path / "hci", ramp(20 * N), slow_start_s=40, fault=fault) as patch:
+    async with worn(tmp_path / "hci", ramp(120 * N), slow_start_s=40, fault=fault) as patch:
         items, stream = await listen(tmp_path / "hci", **PRODUCTION)
         assert_all_accounted(items, patch.sensor.made)
     assert stream.statistics.reconnects == 1
@@ -304,3 +307,81 @@ async def test_a_patch_that_is_not_there_is_looked_for_once(tmp_path: Path) -> N
     async with worn(tmp_path / "hci", ramp(N)):
         with pytest.raises(DeviceNotFound, match="in 20 s of scanning, heard Polar H10 EDGE0001"):
             await listen(tmp_path / "hci", name="Movesense", **PRODUCTION)
+
+
+@pytest.mark.parametrize("hangs", ["connect", "start_notify", "write_gatt_char", "pair"])
+@in_virtual_time
+async def test_a_call_that_hangs_after_a_loss_does_not_end_the_stream(tmp_path: Path, hangs: str) -> None:
+    calls = HungCalls()
+    fault = (Fault(kind="disconnect", at_s=5),)
+    async with (
+        worn(tmp_path / "hci", ramp(200 * N), fault=fault) as patch,
+        radio_with(tmp_path / "hci", calls) as radio,
+    ):
+        loop = asyncio.get_running_loop()
+        loop.call_later(4, calls.hangs.add, hangs)
+        loop.call_later(40, calls.hangs.clear)
+        items, stream = await listen(radio, choices=Choices(encrypt=True), **PRODUCTION)
+        assert_all_accounted(items, patch.sensor.made)
+    assert stream.statistics.reconnects == 1
+
+
+@pytest.mark.parametrize(
+    "then", [(), (Fault(kind="disconnect", at_s=8, every_s=1.0),)], ids=["silent", "the link is lost"]
+)
+@in_virtual_time
+async def test_a_patch_that_starts_again_and_again_and_sends_nothing_is_given_up(
+    tmp_path: Path, then: tuple[Fault, ...]
+) -> None:
+    events: list[str] = []
+    fault = (Fault(kind="drop", at_s=5, packets=10**9), *then)
+    async with worn(tmp_path / "hci", ramp(200 * N), fault=fault, repeat=True):
+        with pytest.raises(PatchError, match="the patch did not come back"):
+            await listen(tmp_path / "hci", events, **PRODUCTION)
+    assert 200 < now_s() < 400
+    assert events.count("connected to Polar H10 EDGE0001") < 30
+
+
+@in_virtual_time
+async def test_a_stream_goes_on_with_its_own_patch_and_no_other_of_the_name(tmp_path: Path) -> None:
+    plan = FaultPlan(fault=(Fault(kind="disconnect", at_s=5, for_s=60),))
+    events: list[str] = []
+    async with (
+        SocketAir(tmp_path / "hci") as air,
+        Radio(link=f"unix:{tmp_path / 'hci'}") as radio,
+    ):
+        ours = Peripheral(*air.hci("ours"), EmulatedSensor(H10(), ramp(200 * N), plan), address=ADDRESS)
+        other = Peripheral(
+            *air.hci("other"), EmulatedSensor(H10(), -ramp(100 * N), NO_FAULTS), address="F0:F1:F2:F3:F4:77"
+        )
+        await ours.start()
+        async with PatchStream(radio, target_of("Polar"), on_event=events.append, **PRODUCTION) as stream:
+            await other.start()
+            items = [item async for item in stream]
+        assert_all_accounted(items, ours.sensor.made)
+        assert stream.device_address == ADDRESS
+        assert not other.sensor.made
+    assert any(f"no '{ADDRESS}' in 20 s of scanning, heard Polar H10" in event for event in events)
+
+
+@in_virtual_time
+async def test_a_system_that_pairs_by_itself_is_left_to_it(tmp_path: Path) -> None:
+    class ByItself(HungCalls):
+        def over(self, client: type[Any]) -> type[Any]:
+            async def pair(*_: Any, **__: Any) -> None:
+                raise NotImplementedError("Pairing is not available in Core Bluetooth.")
+
+            return type("MacOS", (client,), {"pair": pair})
+
+    async with worn(tmp_path / "hci", ramp(10 * N)), radio_with(tmp_path / "hci", ByItself()) as radio:
+        items, _ = await listen(radio, choices=Choices(encrypt=True), **PRODUCTION)
+    assert np.array_equal(codes(items), ramp(10 * N))
+
+
+@pytest.mark.parametrize("drift_ppm", [100.0, -100.0])
+@in_virtual_time
+async def test_a_clock_is_said_to_be_as_fast_as_it_is(tmp_path: Path, drift_ppm: float) -> None:
+    async with worn(tmp_path / "hci", ramp(900 * 130), drift_ppm=drift_ppm):
+        _, stream = await listen(tmp_path / "hci", **PRODUCTION)
+    assert stream.statistics.drift_ppm == pytest.approx(drift_ppm, abs=10)
+    assert f"clock {stream.statistics.drift_ppm:+.0f} ppm against this machine's" in str(stream.statistics)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from toy import toy_checkpoint, with_weights
+from virtual_time import VirtualTimeLoop
 
 from edge_mi import synthetic
 from edge_mi.checkpoint import Checkpoint
@@ -399,15 +401,21 @@ def test_without_adapter_service_or_device(
     import bleak
     from bleak.exc import BleakBluetoothNotAvailableError, BleakBluetoothNotAvailableReason, BleakError
 
-    async def scan(*_: object, **__: object) -> None:
-        if error == "adapter":
-            raise BleakBluetoothNotAvailableError(
-                "no powered adapters", BleakBluetoothNotAvailableReason.NO_BLUETOOTH
-            )
-        if error == "bus":
-            raise BleakError("[org.freedesktop.DBus.Error.ServiceUnknown] org.bluez was not provided")
+    class Deaf:
+        def __init__(self, *_: object, **__: object) -> None: ...
 
-    monkeypatch.setattr(bleak.BleakScanner, "find_device_by_filter", scan)
+        async def start(self) -> None:
+            if error == "adapter":
+                raise BleakBluetoothNotAvailableError(
+                    "no powered adapters", BleakBluetoothNotAvailableReason.NO_BLUETOOTH
+                )
+            if error == "bus":
+                raise BleakError("[org.freedesktop.DBus.Error.ServiceUnknown] org.bluez was not provided")
+
+        async def stop(self) -> None: ...
+
+    monkeypatch.setattr(bleak, "BleakScanner", Deaf)
+    monkeypatch.setattr(asyncio.events, "new_event_loop", VirtualTimeLoop)
     refused(["stream", "--device", "Polar H10"], capsys, message=message)
 
 
