@@ -49,8 +49,7 @@ class CountedStream:
         if self._ledger.is_double(frame):
             return []
         if not self._begun:
-            self._begin(frame, at_s=0.0)
-            return [self._take(frame, self._due)]
+            return self._take_first(frame)
         first = unwrapped(frame.counter, self._due, COUNTER_MODULUS)
         missing = first - self._due
         if frame.measurement != self._measurement:
@@ -71,6 +70,14 @@ class CountedStream:
     def _is_old(self, first: int, end: int) -> bool:
         behind_s = (self._due - first) / self._layout.rate_hz
         return self._ledger.is_late(first, end - 1) or self._ledger.is_stray(first, end, behind_s=behind_s)
+
+    def _take_first(self, frame: Frame) -> list[Item]:
+        """A measurement begins at counter 0: what comes before the first frame to arrive was lost on its way."""
+        assert frame.counter is not None
+        missing = frame.counter if frame.counter <= LONGEST_GAP_S * self._layout.rate_hz else 0
+        self._begin(frame, at_s=missing / self._layout.rate_hz)
+        before = [self._ledger.gap(missing, 0.0, 0, missing - 1)] if missing else []
+        return [*before, self._take(frame, self._due)]
 
     def _begin(self, frame: Frame, *, at_s: float) -> None:
         assert frame.counter is not None

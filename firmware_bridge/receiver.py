@@ -146,7 +146,8 @@ class Receiver:
     def _observe(self, latest_s: float, host_s: float) -> Sequence[Said]:
         """Fit the two clocks to one more frame, and say where the sensor's was set."""
         event = self._clock.observe(latest_s, host_s)
-        self.statistics.drift_ppm = self._clock.drift_ppm
+        drift_ppm = self._clock.drift_ppm  # of this machine's clock, seen from the sensor
+        self.statistics.drift_ppm = None if drift_ppm is None else -drift_ppm
         if event is None:
             return []
         again = bool(self._steps) and latest_s - self._steps[-1] < _STEPS_WITHIN_S

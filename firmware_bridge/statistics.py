@@ -18,7 +18,7 @@ class StreamStatistics:
     """Counts of one stream.
 
     rate_hz: by the sensor's own clock, or by arrival where it has none; None before there are 60 s of it.
-    drift_ppm: of the sensor's clock against this machine's.
+    drift_ppm: of the sensor's clock against this machine's, positive where it is fast.
     """
 
     grade: Grade | None = None

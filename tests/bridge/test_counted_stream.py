@@ -157,11 +157,19 @@ def test_a_frame_that_comes_again_after_many_others_is_dropped_and_counted() -> 
     assert (statistics.late_frames, statistics.restarts, statistics.gaps) == (1, 0, 0)
 
 
-def test_a_first_frame_that_overtook_another_begins_the_stream() -> None:
+@given(st.integers(1, 30))
+def test_what_was_lost_before_the_first_frame_to_arrive_is_a_gap(lost: int) -> None:
+    items, statistics = listen(sensor(40)[lost:])
+    assert account(items) == 40 * N
+    assert items[0] == Gap(t_s=0.0, n_samples=lost * N, cause="lost")
+    assert (statistics.gaps, statistics.samples_lost) == (1, lost * N)
+
+
+def test_a_first_frame_that_overtook_another_leaves_a_gap() -> None:
     frames = sensor(4)
     items, statistics = listen([frames[1], frames[0], *frames[2:]])
-    assert [item.n_samples for item in items if isinstance(item, Gap)] == []
-    assert sum(len(item.samples_mv) for item in items if isinstance(item, Chunk)) == 3 * N
+    assert account(items) == 4 * N
+    assert [item.n_samples for item in items if isinstance(item, Gap)] == [N]
     assert statistics.late_frames == 1
 
 
