@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -14,6 +13,7 @@ from edge_mi.decision import REASONS, Decision
 from edge_mi.figure_names import figure_name
 from edge_mi.notice import FINDING
 from edge_mi.samples import FloatArray, Gap
+from edge_mi.tally import Tally
 
 _BAR = 20
 _BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -76,34 +76,29 @@ def sparkline(signal_mv: FloatArray, columns: int = 72) -> str:
     return "".join(_BLOCKS[1 + min(7, int(value * 8))] for value in scaled)
 
 
-def summary(decisions: Sequence[Decision], bundle: Bundle, point: OperatingPoint) -> str:
+def summary(tally: Tally, bundle: Bundle, point: OperatingPoint) -> str:
     """The page at the end of a stream: what was heard, what was found, and what that is worth."""
-    answered = [d for d in decisions if d.probability is not None]
-    withheld = Counter(d.reason for d in decisions if d.reason is not None)
     lines = ["", "RESULT"]
-    if not answered:
+    if tally.median_probability is None:
         lines.append("  No window could be judged.")
     else:
-        positive = sum(d.state != "negative" for d in answered)
-        alarm = any(d.state == "alarm" for d in decisions)
-        median = float(np.median([d.probability for d in answered if d.probability is not None]))
-        if alarm:
-            lines.append(f"  ALARM: {FINDING} in {positive} of {len(answered)} windows.")
-        elif positive:
-            lines.append(
-                f"  {FINDING[0].upper()}{FINDING[1:]} in {positive} of {len(answered)} windows; no alarm."
-            )
+        found = f"in {tally.positive} of {tally.answered} windows"
+        if tally.alarm:
+            lines.append(f"  ALARM: {FINDING} {found}.")
+        elif tally.positive:
+            lines.append(f"  {FINDING[0].upper()}{FINDING[1:]} {found}; no alarm.")
         else:
-            lines.append(f"  No {FINDING} in {len(answered)} windows. This does not rule out a heart attack.")
+            lines.append(
+                f"  No {FINDING} in {tally.answered} windows. This does not rule out a heart attack."
+            )
         lines.append(
-            f"  Median probability {median:.3f}, threshold {point.threshold:.3f} ({point.name}), "
+            f"  Median probability {tally.median_probability:.3f}, threshold {point.threshold:.3f} ({point.name}), "
             f"at a prevalence of {bundle.info.calibration.prevalence:.1%}."
         )
-        rates = [d.heart_rate_bpm for d in answered if d.heart_rate_bpm is not None]
-        if rates:
-            lines.append(f"  Heart rate {float(np.median(rates)):.0f} bpm.")
-    lines += ["", f"WINDOWS  {len(answered)} judged, {len(decisions) - len(answered)} withheld"]
-    lines += [f"  {n:5d}  {REASONS[reason]}" for reason, n in withheld.most_common() if reason]
+        if tally.median_heart_rate_bpm is not None:
+            lines.append(f"  Heart rate {tally.median_heart_rate_bpm:.0f} bpm.")
+    lines += ["", f"WINDOWS  {tally.answered} judged, {tally.windows - tally.answered} withheld"]
+    lines += [f"  {n:5d}  {REASONS[reason]}" for reason, n in tally.withheld.most_common()]
     lines += ["", "HOW MUCH THIS IS WORTH"]
     lines.append(
         f"  On the records it was chosen on, this threshold found {point.sensitivity:.0%} of the infarctions and "

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from edge_mi.cli.keepers import keepers_of
+from edge_mi.cli.lead import check_lead
 from edge_mi.cli.screen import Screen
 from edge_mi.cli.stopping import Stopping
 from edge_mi.detector import Detector
-from edge_mi.errors import EdgeMIError, OutputError, PatchError
+from edge_mi.errors import EdgeMIError, OutputError
 from edge_mi.files import output_error
 from edge_mi.samples import end_s
 
@@ -25,6 +26,8 @@ _CHEST = (
     "a strap on the chest is not lead I, so nothing is judged; hold its electrodes to the right and left arm and say "
     "--placement lead-i"
 )
+
+_LONGEST_NAME = 64  # of a folder that is named after a device
 
 
 @dataclass(slots=True)
@@ -65,7 +68,7 @@ def _folders(record: Path | None, devices: list[str]) -> list[Path | None]:
         return [record] * len(devices)
     folders: list[Path | None] = []
     for device in devices:
-        name = base = re.sub(r"[^A-Za-z0-9-]+", "-", device)
+        name = base = re.sub(r"[^A-Za-z0-9-]+", "-", device)[:_LONGEST_NAME]
         while record / name in folders:
             name = f"{base}-{len(folders) + 1}"
         folders.append(record / name)
@@ -140,11 +143,9 @@ async def _stream_one(args: argparse.Namespace, patch: _Patch, stream: Any) -> N
             for each in keepers_of(stream, screen.placement, folder=patch.folder, lsl=args.lsl)
         )
         await exits.enter_async_context(stream)
-        if screen.placement == "lead-i" and stream.format.lead not in (None, "I"):
-            raise PatchError(
-                f"the patch says that it measures lead {stream.format.lead}, which is not lead I: nothing would be judged; "
-                "edge-mi record keeps it"
-            )
+        if stream.format is None:  # the user stopped before it was found
+            return
+        check_lead(stream.format.lead, screen.placement)
         screen.begin(f"{patch.device}, placement {screen.placement}")
         if screen.placement != "lead-i":
             screen.tell(_CHEST)

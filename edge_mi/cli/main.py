@@ -31,7 +31,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "train": ("edge_mi.cli.train", "make a checkpoint, and measure what its recipe is worth"),
 }
 # what these have half-written is removed when the system stops them; training keeps it, to go on from there
-UNDONE_WHEN_STOPPED: Final = {"export", "score"}
+UNDONE_WHEN_STOPPED: Final = {"export", "score", "recording"}
 
 
 class _Parser(argparse.ArgumentParser):

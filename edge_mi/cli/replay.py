@@ -5,21 +5,22 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
+from edge_mi.cli.lead import check_lead
 from edge_mi.cli.screen import Screen
 from edge_mi.cli.talk import one_line
-from edge_mi.decision import REASONS, Decision
+from edge_mi.decision import REASONS
 from edge_mi.detector import Detector, Placement
-from edge_mi.errors import RecordError
+from edge_mi.errors import ConfigError, RecordError
 from edge_mi.records import read_record
 from edge_mi.samples import Chunk, Item, end_s
 from edge_mi.sources import chunks_of
+from edge_mi.tally import Tally
 
 JOURNAL: Final = "ecg.journal"  # of a recording; see edge_mi.firmware_bridge.recording
 
@@ -38,7 +39,7 @@ def replay(args: argparse.Namespace, make_detector: Callable[[Placement], Detect
         screen.take(item)
     screen.close()
     screen.end()
-    _demand_an_answer(screen.decisions)
+    _demand_an_answer(screen.tally)
     return 0
 
 
@@ -52,14 +53,20 @@ def _record(args: argparse.Namespace) -> tuple[str, Placement, Iterable[Item]]:
 
 
 def _recording(args: argparse.Namespace) -> tuple[str, Placement, Iterable[Item]]:
+    if args.lead != "I" or args.rate is not None:
+        raise ConfigError(
+            f"{args.replay} is a recording and says its own lead and rate: leave out --lead and --rate"
+        )
     reader: Any = import_module("edge_mi.firmware_bridge.recording.reader")
     recording = reader.Recording.open(args.replay)
     if recording.problem:
         print(f"edge-mi: warning: {recording.problem}", file=sys.stderr)
     meta = recording.meta
+    placement = args.placement or meta.placement
+    check_lead(meta.format.lead, placement)
     rate_hz = meta.format.rate_hz
     source = f"recording of {one_line(meta.device)}, {meta.profile}, {rate_hz:g} Hz, {recording.n_samples / rate_hz:.1f} s"
-    return source, args.placement or meta.placement, recording.items()
+    return source, placement, recording.items()
 
 
 def _is_recording(path: Path) -> bool:
@@ -79,14 +86,13 @@ def _until(items: Iterable[Item], seconds: float | None) -> Iterator[Item]:
         yield item
 
 
-def _demand_an_answer(decisions: list[Decision]) -> None:
-    if any(d.probability is not None for d in decisions):
+def _demand_an_answer(tally: Tally) -> None:
+    if tally.answered:
         return
-    judged = Counter(d.reason for d in decisions if d.reason not in (None, "warming_up"))
+    judged = tally.withheld.copy()
+    del judged["warming_up"]
     if not judged:
         raise RecordError("the record is too short for one window")
     reason, n = judged.most_common(1)[0]
     hint = "; --polarity trust judges it all the same" if reason == "inverted" else ""
-    raise RecordError(
-        f"no window could be judged: {REASONS[reason] if reason else reason} ({n} of {len(decisions)}){hint}"
-    )
+    raise RecordError(f"no window could be judged: {REASONS[reason]} ({n} of {tally.windows}){hint}")

@@ -14,6 +14,7 @@ from edge_mi.decision import Decision
 from edge_mi.detector import Detector
 from edge_mi.notice import NOTICE
 from edge_mi.samples import FloatArray, Gap, Item
+from edge_mi.tally import Tally
 from edge_mi.terminal import decision_line, gap_line, sparkline, summary
 
 _SHOWN_S: Final = 6.0
@@ -32,7 +33,7 @@ class Screen:
         self._recent: FloatArray = np.zeros(0)
         self._rate_hz = 1.0
         self.placement = detector.placement
-        self.decisions: list[Decision] = []
+        self.tally = Tally()
 
     def begin(self, source: str) -> None:
         """What is measured, with what; before the first decision."""
@@ -80,7 +81,7 @@ class Screen:
         for decision in decisions:
             if arrived_s is not None:
                 decision = replace(decision, latency_ms=round(1000 * (time.monotonic() - arrived_s), 3))
-            self.decisions.append(decision)
+            self.tally.add(decision)
             print(self._line(decision), flush=True)
         return decisions
 
@@ -105,4 +106,4 @@ class Screen:
         trace = sparkline(self._recent[np.isfinite(self._recent)])
         if trace:
             print(f"\nlead I, the last {len(self._recent) / self._rate_hz:.0f} s\n  {trace}")
-        print(summary(self.decisions, self._detector.bundle, self._detector.operating_point))
+        print(summary(self.tally, self._detector.bundle, self._detector.operating_point))

@@ -265,6 +265,17 @@ def test_its_edf_has_the_same_codes_and_says_what_it_rounds(
     )
 
 
+def test_an_export_that_is_terminated_leaves_nothing(
+    kept: Path, tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "exported"
+    folder.mkdir()
+    monkeypatch.setattr(os, "fsync", lambda _: signal.raise_signal(signal.SIGTERM))
+    assert main(["recording", str(kept), "--edf", str(folder / "ecg.edf")]) == 128 + signal.SIGTERM
+    assert capsys.readouterr().err == "edge-mi: terminated\n"
+    assert not list(folder.iterdir())
+
+
 def test_a_recording_that_was_cut_is_read_mended_and_exported(
     kept: Path, tmp_path: Path, capsys: Output
 ) -> None:

@@ -70,6 +70,24 @@ def test_a_recorded_stream_replays_to_the_bit(tmp_path: Path, air: Path, capsys:
     assert {"gap", None} <= {each.get("reason") for each in live}
 
 
+def test_a_stream_whose_beginning_was_lost_replays_to_the_bit(
+    tmp_path: Path, air: Path, capsys: Output
+) -> None:
+    lost = FaultPlan(fault=(Fault(kind="drop", at_s=0.0, packets=3),))
+    with in_the_air(air, Made(codes=microvolts(40, rate_hz=250), profile="edgemi", plan=lost)) as (patch,):
+        command = words(air, "--json", "--record", tmp_path / "kept", device="EdgeMI")
+        assert main(command) == 0
+        made = patch.sensor.made
+    shown = capsys.readouterr()
+    live = documents(shown.out)
+    assert main(["stream", "--replay", str(tmp_path / "kept"), "--json"]) == 0
+    assert documents(capsys.readouterr().out) == live
+    assert len(live) == 40
+    assert "gap at 0.00 s" in shown.err
+    recording = Recording.open(tmp_path / "kept")
+    assert recording.n_samples == made
+
+
 def test_wfdb_reads_signal_gaps_and_decisions_of_a_stream(tmp_path: Path, air: Path, capsys: Output) -> None:
     codes = microvolts(60)
     with in_the_air(air, Made(codes=codes, plan=TWO_LOST)):
@@ -98,6 +116,18 @@ def test_a_patch_that_measures_another_lead_is_not_judged(air: Path, capsys: Out
         assert not patch.streaming
 
 
+def test_what_was_recorded_of_another_lead_is_not_judged_either(
+    tmp_path: Path, air: Path, capsys: Output
+) -> None:
+    kept = str(tmp_path / "kept")
+    with in_the_air(air, Made(codes=microvolts(30), profile="edgemi", plan=FaultPlan(lead="II"))):
+        link = ["--device", "EdgeMI", "--link", f"unix:{air}"]
+        assert main(["record", kept, *link, "--placement", "lead-i"]) == 0
+    refused(["stream", "--replay", kept], capsys, "it measures lead II, which is not lead I")
+    for more in (["--lead", "V5"], ["--rate", "12"]):
+        refused(["stream", "--replay", kept, *more], capsys, "leave out --lead and --rate")
+
+
 # several patches
 
 
@@ -107,9 +137,10 @@ def test_of_two_patches_the_one_that_fails_does_not_touch_the_other(
     codes = microvolts(30)
     good = Made(codes=codes, name="Polar H10 GOOD", address="F0:F1:F2:F3:F4:01")
     bad = Made(codes=codes, name="Polar H10 BAD", address="F0:F1:F2:F3:F4:02", plan=FaultPlan(refuse=13))
-    with in_the_air(air, good, bad) as patches:
+    with in_the_air(air, good):
         assert main(words(air, "--json", device="Polar H10 GOOD")) == 0
         alone = documents(capsys.readouterr().out)
+    with in_the_air(air, good, bad) as patches:
         both = words(air, "--device", "Polar H10 BAD", "--json", "--record", tmp_path / "kept")
         both[2] = "Polar H10 GOOD"
         assert main(both) == 0
@@ -139,6 +170,14 @@ def test_for_a_person_every_line_says_whose_it_is(air: Path, capsys: Output) -> 
     for name in ("Polar H10 1", "Polar H10 2"):
         assert any(line.startswith(name) for line in decided)
         assert f"\n{name}\n" in captured.out  # above its page
+
+
+def test_a_device_of_any_length_has_a_folder(tmp_path: Path, air: Path, capsys: Output) -> None:
+    long = "EdgeMI " + "x" * 300
+    with in_the_air(air, Made(codes=microvolts(15))):
+        assert main(words(air, "--device", long, "--record", tmp_path / "kept")) == 0
+    assert f"{long}: no '{long}' in 20 s of scanning" in capsys.readouterr().err
+    assert [each.name for each in (tmp_path / "kept").iterdir()] == ["Polar-H10"]
 
 
 def test_where_every_patch_fails_each_says_so_once_and_nothing_is_left(
@@ -250,10 +289,10 @@ def test_the_adapter_that_is_named_is_the_one_that_scans(
     import bleak
     from bleak.exc import BleakError
 
-    async def scan(*_: object, bluez: dict[str, str], **__: object) -> None:
+    def scanner(*_: object, bluez: dict[str, str]) -> None:
         raise BleakError(f"adapter '{bluez['adapter']}' not found")
 
-    monkeypatch.setattr(bleak.BleakScanner, "find_device_by_filter", scan)
+    monkeypatch.setattr(bleak, "BleakScanner", scanner)
     refused(["stream", "--device", "Polar H10", "--adapter", "hci77"], capsys, "adapter 'hci77' not found")
 
 
@@ -292,6 +331,19 @@ def test_a_signal_leaves_the_patch_stopped_and_the_recording_whole(
     assert recording.problem is None
     last = [json.loads(line)["t_s"] for line in out.splitlines()][-1:]
     assert last == [each.t_s for each in recording.decisions()][-1:]
+
+
+@pytest.mark.parametrize("number", STOPS, ids=lambda each: each.name)
+def test_a_signal_ends_the_search_for_a_patch(number: signal.Signals, tmp_path: Path, air: Path) -> None:
+    with in_the_air(air, Made(codes=microvolts(60), repeat=True)):
+        stream = start(*words(air, "--device", "Nobody", "--json", "--record", tmp_path / "kept"))
+        assert stream.stdout is not None
+        wait_for(stream.stdout, JUDGED)
+        stream.send_signal(number)
+        _, err = stream.communicate(timeout=60)
+    assert stream.returncode == STOPS[number], err
+    assert not any(line.startswith("edge-mi: Nobody: unexpected") for line in err.splitlines())
+    assert [each.name for each in (tmp_path / "kept").iterdir()] == ["Polar-H10"]
 
 
 def test_the_end_of_a_terminal_does_not_end_what_was_started_to_survive_it(air: Path) -> None:
