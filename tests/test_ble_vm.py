@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from edge_mi.benchmarks.ble_vm_figures import ble_vm_figures
 from edge_mi.benchmarks.bluez_vm import cpio, machine, python_tree
-from edge_mi.benchmarks.bluez_vm.__main__ import boot_first
+from edge_mi.benchmarks.bluez_vm.__main__ import boot_first, main
 from edge_mi.benchmarks.bluez_vm.image import Image, make_image
 from edge_mi.benchmarks.bluez_vm.machine import ACCELERATORS, NotBooted, Timeouts
 from edge_mi.benchmarks.bluez_vm.report import Report, failures
@@ -48,6 +48,15 @@ def image(folder: Path) -> Image:
     for name in ("vmlinuz", "base", "code"):
         (folder / name).write_text(name)
     return Image(kernel=folder / "vmlinuz", archives=(folder / "base", folder / "code"), versions={})
+
+
+def test_a_scenario_that_there_is_not_is_refused_before_anything_is_built(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--only", "scan", "--only", "paring"])
+    assert ended.value.code == 2
+    assert "invalid choice: 'paring'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("code", [0, 1, 7])

@@ -20,6 +20,7 @@ from edge_mi.errors import EdgeMIError
 from edge_mi.files import check_place, output_error, write_file
 
 from . import machine
+from .guest.scenarios import SCENARIOS
 from .image import Image, make_image
 from .report import Report, failures
 
@@ -53,7 +54,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--kernel", metavar="PACKAGE", help="with the kernel; default: the newest of the sources"
     )
-    parser.add_argument("--only", action="append", default=[], metavar="SCENARIO", help="again for more")
+    names = [each.name for each in SCENARIOS]
+    parser.add_argument(
+        "--only", action="append", default=[], choices=names, metavar="SCENARIO", help="again for more"
+    )
     parser.add_argument(
         "--program", metavar="COMMAND", help="run this in the guest instead, and return its exit code"
     )

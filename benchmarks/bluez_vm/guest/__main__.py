@@ -28,7 +28,8 @@ def main() -> int:
     """0 where every scenario passed, 1 where one did not."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", action="append", default=[], metavar="NAME")
-    wanted = [each for each in SCENARIOS if each.name in parser.parse_args().only] or list(SCENARIOS)
+    only = parser.parse_args().only  # the host has seen that there are such
+    wanted = [each for each in SCENARIOS if not only or each.name in only]
     accelerator = os.environ.get("ACCELERATOR", "tcg")
     with PORT.open("w", buffering=1) as port:
 
