@@ -21,6 +21,7 @@ from edge_mi.markdown import interval as _interval
 from edge_mi.markdown import table as _table
 from edge_mi.notice import NOTICE
 
+from .aims import AIMS, aims_said, int8_said
 from .alignment_figures import alignment_said
 from .ble_vm_figures import ble_vm_figures
 from .bridge_figures import bridge_figures
@@ -80,9 +81,8 @@ def render_documents(root: Path) -> dict[Path, str]:
     """Path below `root` -> text of every generated document."""
     bundle = Bundle.load(root / SHIPPED / "bundle")
     results = {path.stem: _load(path) for path in (root / RESULTS).glob("*.json")}
-    cv = results["cross_validation"]
     return {
-        Path("README.md"): _filled(root / "README.md", _headline(bundle, cv)),
+        Path("README.md"): _filled(root / "README.md", _headline(bundle, results)),
         Path("docs/figures.md"): "\n".join(
             [
                 *_figures(bundle, results),
@@ -103,7 +103,7 @@ def render_documents(root: Path) -> dict[Path, str]:
         Path("docs/bluetooth-states.md"): bridge_states(),
         Path("docs/noise.svg"): noise_svg(results["noise"]),
         Path("docs/sizes.svg"): pareto_svg(results["sizes"]),
-        SHIPPED / "MODEL_CARD.md": "\n".join(_card(bundle, cv)) + "\n",
+        SHIPPED / "MODEL_CARD.md": "\n".join(_card(bundle, results)) + "\n",
         **reproduction_documents(root),
     }
 
@@ -115,7 +115,8 @@ def _filled(path: Path, lines: list[str]) -> str:
     return before + "\n".join([BEGIN, "", *lines, "", END]) + after
 
 
-def _headline(bundle: Bundle, cv: Json) -> list[str]:
+def _headline(bundle: Bundle, results: dict[str, Json]) -> list[str]:
+    cv, int8_cross = results["cross_validation"], results["int8_cross"]
     metrics = bundle.info.metrics
     lost = _metric(metrics, "auroc_int8_minus_float", "mi_vs_all", "int8")
     int8 = _metric(metrics, "auroc", "mi_vs_all", "int8")
@@ -136,6 +137,9 @@ def _headline(bundle: Bundle, cv: Json) -> list[str]:
                 found,
             )
         )
+    for task in AIMS:
+        words = "folds 1 to 9, the same in int8, streamed from the files" if task == "mi_vs_all" else ""
+        rows.append(_cv_row(words, question(task), _figure(int8_cross, "lead_i_int8", "auroc", task)))
     rows.append(
         _cv_row(
             "folds 1 to 9, age alone, no ECG",
@@ -153,11 +157,13 @@ def _headline(bundle: Bundle, cv: Json) -> list[str]:
     return [
         *_table(["PTB-XL, lead I", "question", "AUROC", "95 %", "MI / n"], rows),
         "",
-        f"Weights, thresholds and calibration saw nothing of fold 9; the architecture and the recipe were chosen by cross-validation over folds 1 to 9. int8 minus float, in pairs: {lost.value:+.4f} ({_interval(lost.interval, signed=True)}), n = {lost.n}. "
+        f"Weights, thresholds and calibration saw nothing of fold 9; the architecture and the recipe were chosen by cross-validation over folds 1 to 9. int8 minus float, in pairs: {lost.value:+.4f} ({_interval(lost.interval, signed=True)}), n = {lost.n}; {int8_said(int8_cross)}. "
         "Intervals are bootstraps over patients. "
         f"Made by `make model` and `edge-mi train cv`; everything else is in [docs/figures.md](docs/figures.md).{sample_of(cv['records'])}",
         "",
-        alignment_said(cv),
+        alignment_said(cv, results["trials"]),
+        "",
+        aims_said(cv, int8_cross),
         "",
         "Beside what age and sex say without any ECG, folds 1 to 9:",
         "",
@@ -193,6 +199,12 @@ def _figures(bundle: Bundle, results: dict[str, Json]) -> list[str]:
         )
     lines += ["", "## Cross-validation", "", f"{cv['data']}; {cv['records']} records of {cv['patients']} patients. "
               f"{cv['protocol'][0].upper()}{cv['protocol'][1:]}. Made by `{cv['command']}`.{labels_of(cv)}{sample_of(cv['records'])}", ""]  # fmt: skip
+    lines += [
+        f"{int8_said(results['int8_cross'], in_full=True)}",
+        "",
+        aims_said(cv, results["int8_cross"]),
+        "",
+    ]
     lines += [*rival_figures(cv), ""]
     lines += _table(
         ["subject", "figure", "question", "mean", "sd of networks", "95 %", "MI / n"],
@@ -245,7 +257,8 @@ def _figures(bundle: Bundle, results: dict[str, Json]) -> list[str]:
     return lines
 
 
-def _card(bundle: Bundle, cv: Json) -> list[str]:
+def _card(bundle: Bundle, results: dict[str, Json]) -> list[str]:
+    cv, int8_cross = results["cross_validation"], results["int8_cross"]
     info = bundle.info
     data, point = info.provenance.data[0], bundle.operating_point()
     teacher = _figure(cv, "teacher_12_leads", "auroc", "mi_vs_other_abnormal")
@@ -265,7 +278,7 @@ def _card(bundle: Bundle, cv: Json) -> list[str]:
         f"A network of {info.net.parameters:,} parameters that reads {info.net.window_s:.2f} s of lead I at {info.net.rate_hz} Hz, in int8, "
         "and gives the probability that the ECG shows a pattern of myocardial infarction, old or new.",
         "",
-        alignment_said(cv),
+        alignment_said(cv, results["trials"]),
         "",
         "## What it was trained on",
         "",
@@ -292,13 +305,14 @@ def _card(bundle: Bundle, cv: Json) -> list[str]:
         "",
         f"int8, {shown[0].source}. Weights, thresholds and calibration saw nothing of this fold; the architecture and the recipe were chosen by "
         f"cross-validation over folds 1 to 9. int8 minus float on the windows of the same fold, in pairs: {lost.value:+.4f} "
-        f"({_interval(lost.interval, signed=True)}), n = {lost.n}.",
+        f"({_interval(lost.interval, signed=True)}), n = {lost.n}; {int8_said(int8_cross)}.",
         "",
         "## How badly",
         "",
         f"- It mostly tells normal and young hearts from abnormal ones. Against *other abnormal* ECGs its cross-validated AUROC is "
         f"{own['value']:.3f} ({_interval(own['interval'])}); twelve leads reach {teacher['value']:.3f}. Age alone, without any ECG, has "
         f"{_figure(cv, 'age_alone', 'auroc', 'mi_vs_all')['value']:.3f} against all others.",
+        f"- {aims_said(cv, int8_cross)}",
         *(f"- {line}" for line in no_better(cv) if line),
         f"- At its default threshold ({point.threshold:.3f}, {point.name}) it found {point.sensitivity:.0%} of the infarctions and raised "
         f"{1 - point.specificity:.0%} of the others among the records that the threshold was chosen on.{_held_out(cv, point.name)}",

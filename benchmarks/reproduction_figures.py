@@ -47,7 +47,7 @@ def reproduction_figures(root: Path) -> list[str]:
     return [
         "", "## SelfMIS and its rivals", "",
         f"{ran_on['data']}: {ran_on['records']} records of {ran_on['patients']} patients, {ran_on['positives']} with MI; three groups of folds held out in "
-        f"turn, {len(report['seeds'])} seeds, one encoder and one budget for all. Fine-tuned, and linear probes with all labels. The paper's own numbers are of "
+        f"turn, {len(report['seeds'])} seeds, one encoder and one fine-tuning for all; the steps before it differ (the table says how many). Fine-tuned, and linear probes with all labels. The paper's own numbers are of "
         "other data and are not repeated here. Methods, nine types, ages, probabilities, retrieval, ST levels and the learning curve are in "
         f"[reproduction/table.md](reproduction/table.md), everything as numbers in [{RESULTS}](reproduction/{RESULTS}). Made by `make reproduction`.", "",
         *table(header, rows), "",

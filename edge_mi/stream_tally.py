@@ -12,7 +12,7 @@ _BPM_DIGITS = 1
 
 
 @dataclass(slots=True)
-class Tally:
+class StreamTally:
     """Counts of windows. positive: answered, and not negative. alarm: whether there was one at any time."""
 
     windows: int = 0

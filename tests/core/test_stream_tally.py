@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_mi.decision import Decision, Reason
-from edge_mi.tally import Tally
+from edge_mi.stream_tally import StreamTally
 
 REASONS: list[Reason] = list(get_args(Reason))
 
@@ -51,7 +51,7 @@ DECISIONS = st.one_of(
 
 @given(st.lists(DECISIONS))
 def test_it_says_what_the_list_of_them_says(decisions: list[Decision]) -> None:
-    tally = Tally()
+    tally = StreamTally()
     for each in decisions:
         tally.add(each)
     found = [each for each in decisions if each.probability is not None]
@@ -74,7 +74,7 @@ def test_it_says_what_the_list_of_them_says(decisions: list[Decision]) -> None:
 
 
 def test_a_day_of_decisions_takes_no_more_memory_than_its_values() -> None:
-    tally = Tally()
+    tally = StreamTally()
     for i in range(86_400):
         tally.add(answered(i / 86_400, "negative", 40 + i % 1000 / 10))
     assert len(tally._probabilities) <= 10_001
