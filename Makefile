@@ -54,6 +54,7 @@ model: $(TEST)/.done
 	$(TEST)/bin/edge-mi train cv --scratch --seeds 6 --run runs/cv --out runs/cv.json
 	$(TEST)/bin/python -m edge_mi.benchmarks.ship runs/quick/model.safetensors --store runs/quick/store-* \
 	  --cross-validation runs/cv.json
+	$(TEST)/bin/python -m edge_mi.benchmarks.int8_cross --run runs/cv --data runs/cv/store-*
 	$(TEST)/bin/python -m edge_mi.benchmarks.documents
 
 # what else was tried, after `make model`, whose teachers it takes up: about an hour

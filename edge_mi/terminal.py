@@ -13,7 +13,7 @@ from edge_mi.decision import REASONS, Decision
 from edge_mi.figure_names import figure_name
 from edge_mi.notice import FINDING
 from edge_mi.samples import FloatArray, Gap
-from edge_mi.tally import Tally
+from edge_mi.stream_tally import StreamTally
 
 _BAR = 20
 _BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -76,7 +76,7 @@ def sparkline(signal_mv: FloatArray, columns: int = 72) -> str:
     return "".join(_BLOCKS[1 + min(7, int(value * 8))] for value in scaled)
 
 
-def summary(tally: Tally, bundle: Bundle, point: OperatingPoint) -> str:
+def summary(tally: StreamTally, bundle: Bundle, point: OperatingPoint) -> str:
     """The page at the end of a stream: what was heard, what was found, and what that is worth."""
     lines = ["", "RESULT"]
     if tally.median_probability is None:

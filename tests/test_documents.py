@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from edge_mi.benchmarks.aims import aims_said
+from edge_mi.benchmarks.alignment_figures import alignment_said
 from edge_mi.benchmarks.documents import render_documents
 from edge_mi.benchmarks.measured_on import labels_of, sample_of
 from edge_mi.benchmarks.rival_figures import no_better, rival_figures
@@ -103,3 +105,54 @@ def test_labels_and_sample_are_said_where_they_are_known() -> None:
 def test_the_readme_begins_with_its_two_commands() -> None:
     head = (ROOT / "README.md").read_text(encoding="utf-8").partition("```")[2].partition("```")[0]
     assert [line.split("#")[0].strip() for line in head.strip().splitlines()] == ["make demo", "make test"]
+
+
+def trials(labels: tuple[float, float], longer: tuple[float, float]) -> dict[str, Any]:
+    def trial(name: str, ends: tuple[float, float]) -> dict[str, Any]:
+        minus = {"value": sum(ends) / 2, "patients": ends, "patients_and_seeds": ends}
+        return {"name": name, "outcomes": [{"task": "mi_vs_all", "minus": minus}]}
+
+    return {"seeds": [0, 1, 2], "trials": [trial("labels", labels), trial("aligned-30-epochs", longer)]}
+
+
+def aligned_minus_scratch(low: float, high: float, low_seeds: float, high_seeds: float) -> dict[str, Any]:
+    found = figure("lead_i minus lead_i_from_scratch", "mi_vs_all", (low + high) / 2, low, high)
+    return {"figures": [{**found, "each": [0.0] * 6, "interval_with_seeds": [low_seeds, high_seeds]}]}
+
+
+BETTER = aligned_minus_scratch(0.01, 0.03, 0.005, 0.04)
+
+
+@pytest.mark.parametrize(
+    ("cv", "controls", "said"),
+    [
+        (BETTER, trials((-0.03, -0.01), (0.01, 0.03)), "Pre-training by alignment helps on these data. AUROC"),
+        (BETTER, trials((-0.01, 0.01), (0.01, 0.03)), "labels on the same segments of every lead are not told"),
+        (BETTER, trials((-0.03, -0.01), (-0.01, 0.03)), "is not shown: with a longer fine-tuning no gain is shown. AUROC"),
+        (aligned_minus_scratch(0.01, 0.03, -0.01, 0.04), trials((-1, 1), (-1, 1)), "another seed may not gain; that the"),
+        (aligned_minus_scratch(-0.01, 0.03, -0.02, 0.04), trials((-1, 1), (-1, 1)), "is not shown to help on these data"),
+    ],
+)  # fmt: skip
+def test_alignment_is_said_to_help_no_more_than_its_controls_show(
+    cv: dict[str, Any], controls: dict[str, Any], said: str
+) -> None:
+    assert said in alignment_said(cv, controls)
+
+
+@pytest.mark.parametrize(
+    ("all_others", "other_abnormal", "int8", "missed"),
+    [
+        (0.83, 0.71, -0.004, "**Missed: nothing.**"),
+        (0.80, 0.71, -0.006, "**Missed: 0.82 in MI against all others (0.800); int8 (-0.0060).**"),
+        (0.83, 0.65, 0.001, "**Missed: 0.70 in MI against other abnormal ECGs (0.650).**"),
+    ],
+)
+def test_an_aim_that_was_missed_is_said(
+    all_others: float, other_abnormal: float, int8: float, missed: str
+) -> None:
+    cv = [
+        figure("lead_i", task, value, 0.5, 0.9)
+        for task, value in (("mi_vs_all", all_others), ("mi_vs_other_abnormal", other_abnormal))
+    ]
+    lost = figure("lead_i_int8 minus lead_i", "mi_vs_all", int8, -0.01, 0.01)
+    assert missed in aims_said({"figures": cv}, {"figures": [lost]})

@@ -20,7 +20,7 @@ from edge_mi.errors import ConfigError, RecordError
 from edge_mi.records import read_record
 from edge_mi.samples import Chunk, Item, end_s
 from edge_mi.sources import chunks_of
-from edge_mi.tally import Tally
+from edge_mi.stream_tally import StreamTally
 
 JOURNAL: Final = "ecg.journal"  # of a recording; see edge_mi.firmware_bridge.recording
 
@@ -86,7 +86,7 @@ def _until(items: Iterable[Item], seconds: float | None) -> Iterator[Item]:
         yield item
 
 
-def _demand_an_answer(tally: Tally) -> None:
+def _demand_an_answer(tally: StreamTally) -> None:
     if tally.answered:
         return
     judged = tally.withheld.copy()

@@ -14,7 +14,7 @@ from edge_mi.decision import Decision
 from edge_mi.detector import Detector
 from edge_mi.notice import NOTICE
 from edge_mi.samples import FloatArray, Gap, Item
-from edge_mi.tally import Tally
+from edge_mi.stream_tally import StreamTally
 from edge_mi.terminal import decision_line, gap_line, sparkline, summary
 
 _SHOWN_S: Final = 6.0
@@ -33,7 +33,7 @@ class Screen:
         self._recent: FloatArray = np.zeros(0)
         self._rate_hz = 1.0
         self.placement = detector.placement
-        self.tally = Tally()
+        self.tally = StreamTally()
 
     def begin(self, source: str) -> None:
         """What is measured, with what; before the first decision."""
