@@ -221,8 +221,11 @@ class Checkpoint:
     def load(cls, path: Path) -> Checkpoint:
         """Read and validate a checkpoint. Raises CheckpointError, naming the file."""
         safetensors: Any = require("safetensors", extra="export")
-        if not path.is_file():
-            raise CheckpointError(f"{path}: no such checkpoint")
+        try:
+            if not path.is_file():
+                raise CheckpointError(f"{path}: no such checkpoint")
+        except OSError as exc:
+            raise CheckpointError(f"cannot read {path}: {exc.strerror or exc}") from exc
         try:
             with safetensors.safe_open(str(path), framework="numpy") as handle:
                 metadata = handle.metadata() or {}

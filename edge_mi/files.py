@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from edge_mi.errors import OutputError
+from edge_mi.errors import ConfigError, OutputError
 
 
 def write_file(path: Path, content: bytes, *, mode: int | None = None) -> None:
@@ -61,12 +61,15 @@ def new_file(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
 
 def check_place(path: Path) -> None:
     """Raises OutputError where a file `path` cannot be written; for work that takes long before it writes."""
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder; give the name of a file")
-    if not path.parent.is_dir():
-        raise OutputError(f"cannot write {path}: there is no folder {path.parent}")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise OutputError(f"cannot write {path}: permission denied")
+    try:
+        if path.is_dir():
+            raise OutputError(f"{path} is a folder; give the name of a file")
+        if not path.parent.is_dir():
+            raise OutputError(f"cannot write {path}: there is no folder {path.parent}")
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise OutputError(f"cannot write {path}: permission denied")
+    except OSError as exc:
+        raise output_error(path, exc) from exc
 
 
 @contextmanager
@@ -100,13 +103,16 @@ def new_folder(path: Path, *, ours: Collection[str], force: bool = False) -> Ite
 
 def check_free(path: Path, ours: Collection[str], force: bool) -> None:
     """Raises OutputError where `path` holds what must not be replaced; see `new_folder`."""
-    if (path.exists() or path.is_symlink()) and not force:
-        raise OutputError(f"{path} exists; choose another folder or add --force")
-    if path.is_symlink() or (path.exists() and not path.is_dir()):
-        raise OutputError(f"{path} is not a folder; choose another name")
-    if Path.cwd().is_relative_to(path):
-        raise OutputError(f"{path} is the folder that you are in; choose another one")
-    foreign = foreign_entry(path, ours) if path.is_dir() else None
+    try:
+        if (path.exists() or path.is_symlink()) and not force:
+            raise OutputError(f"{path} exists; choose another folder or add --force")
+        if path.is_symlink() or (path.exists() and not path.is_dir()):
+            raise OutputError(f"{path} is not a folder; choose another name")
+        if Path.cwd().is_relative_to(path):
+            raise OutputError(f"{path} is the folder that you are in; choose another one")
+        foreign = foreign_entry(path, ours) if path.is_dir() else None
+    except OSError as exc:
+        raise output_error(path, exc) from exc
     if foreign is not None:
         raise OutputError(
             f"{path} holds other things than what is written here ({foreign}); choose another folder"
@@ -186,3 +192,8 @@ def _umask() -> int:
 def output_error(path: Path, exc: OSError) -> OutputError:
     """What a system's error on the way to `path` means to the user."""
     return OutputError(f"cannot write {path}: {exc.strerror or exc}")
+
+
+def input_error(path: Path, exc: OSError) -> ConfigError:
+    """What a system's error on the way to `path`, which was given to be read, means to the user."""
+    return ConfigError(f"cannot read {path}: {exc.strerror or exc}")

@@ -15,12 +15,13 @@ from edge_mi.bundle_rows import polarity_row
 from edge_mi.checkpoint import Checkpoint
 from edge_mi.data_folder import data_folder
 from edge_mi.errors import ConfigError, OutputError, StoreError
-from edge_mi.files import check_place, write_file
+from edge_mi.files import check_place, input_error, output_error, write_file
 from edge_mi.netspec import SHIPPED_SIZE, SIZES
 from edge_mi.notice import NOTICE
 from edge_mi.shipped import shipped_checkpoint
 from edge_mi.signal_design import SignalDesign
 from edge_mi.store import WindowStore
+from edge_mi.store.manifest import MANIFEST_FILE
 from edge_mi.terminal import table
 
 from .config import AlignConfig, QatConfig, Recipe, StudentConfig
@@ -35,6 +36,7 @@ from .encoder_start import EncoderStart, load_start
 from .filters import MODEL_RATE_HZ, design_signal_chain
 from .finish import QuickRun
 from .fit import prepare_torch
+from .limits import MOST_NETWORKS, MOST_STEPS
 from .polarity import LEAST_RECORDS, fit_polarity, with_polarity
 from .pretrain import pretrain as run_pretraining
 from .pretrain_config import pretrain_settings
@@ -78,8 +80,8 @@ def qat(args: argparse.Namespace, data: Path) -> int:
         f"edge-mi train qat {shlex.quote(path.name)} --folds {args.folds} --test-fold {args.test_fold} "
         f"--seed {args.seed} --epochs {args.epochs}{_way(args)}"
     )
-    if args.epochs < 1:
-        raise ConfigError(f"--epochs {args.epochs}; at least 1 is needed")
+    if not 1 <= args.epochs <= MOST_STEPS:
+        raise ConfigError(f"--epochs {args.epochs}; at least 1 is needed, and at most {MOST_STEPS}")
     plan = QuickRun(folds=parse_folds(args.folds), test_fold=args.test_fold, seed=args.seed, command=command)
     if args.out is not None:
         check_place(args.out)
@@ -125,6 +127,8 @@ def cv(args: argparse.Namespace, data: Path) -> int:
     """Cross-validate the recipe."""
     if args.seeds < 1:
         raise ConfigError(f"--seeds {args.seeds}; at least 1 network is needed")
+    if args.seeds > MOST_NETWORKS:
+        raise ConfigError(f"--seeds {args.seeds}; at most {MOST_NETWORKS} networks")
     if args.against == args.size:
         raise ConfigError(f"--against {args.against} is the size that is cross-validated; name another")
     if args.scratch and not _aligned(args):
@@ -174,7 +178,7 @@ def cv(args: argparse.Namespace, data: Path) -> int:
 def reproduce(args: argparse.Namespace, data: Path) -> int:
     """Compare the methods of a configuration, and write the report of it."""
     config, text = load_config(args.config)
-    if args.out.exists():
+    if _is_there(args.out):
         raise OutputError(f"{args.out} exists; choose another folder")
     require_plots()  # what is missing is said before hours of training
     command = f"edge-mi train reproduce {shlex.quote(args.config.name)}"
@@ -197,6 +201,7 @@ def reproduce(args: argparse.Namespace, data: Path) -> int:
 def pretrain(args: argparse.Namespace, data: Path) -> int:
     """Align single-lead encoders with a multi-lead teacher; torchrun may start it many times over."""
     config, plan = pretrain_settings(args)
+    plan = replace(plan, say=lambda note: _say_doubts((note,)))
     with joined(args.device) as world:
         prepare_torch(args.threads)
         reports = run_pretraining(WindowStore.open(data), config, plan, world)
@@ -234,8 +239,19 @@ def _device_recipe(args: argparse.Namespace) -> Recipe:
 
 
 def _is_store(data: Path) -> bool:
-    """Whether a folder is a window store, and no collection."""
-    return (data / "manifest.json").is_file()
+    """Whether a folder is a window store, and no collection. Raises ConfigError where that cannot be seen."""
+    try:
+        return (data / MANIFEST_FILE).is_file()
+    except OSError as exc:
+        raise input_error(data, exc) from exc
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a place that is to be written is taken. Raises OutputError where that cannot be seen."""
+    try:
+        return path.exists()
+    except OSError as exc:
+        raise output_error(path, exc) from exc
 
 
 def _starts(args: argparse.Namespace, files: list[Path], design: SignalDesign) -> tuple[EncoderStart, ...]:
@@ -298,7 +314,7 @@ def _opened_store(run: Path, data: Path, design: SignalDesign, rate_hz: int | No
         return data
     collection = PtbXl(data, rate_hz=RATE_HZ if rate_hz is None else rate_hz)
     path = run / store_name(collection, design)
-    if path.is_dir():
+    if _is_there(path):
         print(f"using {path}", file=sys.stderr)
     else:
         build_store(collection, path, design, say=say)

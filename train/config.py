@@ -14,6 +14,7 @@ from edge_mi.range_search import DEFAULT, RangeMethod
 from edge_mi.records.leads import TWELVE_LEADS
 
 from .device.config import DeviceConfig
+from .limits import MOST_STEPS, check_at_least, check_below_one, check_positive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,13 @@ class FitConfig:
             raise ValueError(f"at least 1 epoch of batches of 2, found {self.epochs} and {self.batch}")
         if self.steps is not None and self.steps < 1:
             raise ValueError(f"at least 1 step, found {self.steps}")
+        if (most := max(self.epochs, self.batch, self.steps or 1)) > MOST_STEPS:
+            raise ValueError(f"at most {MOST_STEPS} epochs, steps or records of a batch, found {most}")
+        check_positive(learning_rate=self.learning_rate)
+        check_at_least(0, weight_decay=self.weight_decay)
+        check_below_one(ema_decay=self.ema_decay)
+        if not 0 <= self.ema_from <= 1:
+            raise ValueError(f"ema_from is {self.ema_from}; expected 0 to 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +60,10 @@ class AugmentConfig:
     noise_mv: float = 0.02
     device: DeviceConfig | None = None
 
+    def __post_init__(self) -> None:
+        check_at_least(1, crop_samples=self.crop_samples)
+        check_at_least(0, log_gain=self.log_gain, noise_mv=self.noise_mv)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskConfig:
@@ -64,6 +76,10 @@ class TaskConfig:
     codes: float = 0.1
     person: float = 0.3
     code_min_records: int = 15
+
+    def __post_init__(self) -> None:
+        check_at_least(0, distil=self.distil, codes=self.codes, person=self.person)
+        check_at_least(1, code_min_records=self.code_min_records)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +95,23 @@ class TeacherConfig:
     fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=25))
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     task: TaskConfig = field(default_factory=lambda: TaskConfig(distil=0.0))
+
+    def __post_init__(self) -> None:
+        if not self.layers or min(number for layer in self.layers for number in layer) < 1:
+            raise ValueError(
+                f"layers are {list(map(list, self.layers))}; expected at least one of kernel, stride and channels, each at "
+                "least 1"
+            )
+        check_at_least(1, embedding=self.embedding, ensemble=self.ensemble)
+        check_below_one(dropout=self.dropout)
+
+    @property
+    def receptive_field(self) -> int:
+        """Samples that its convolutions need for one frame."""
+        samples = 1
+        for kernel, stride, _ in reversed(self.layers):
+            samples = (samples - 1) * stride + kernel
+        return samples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +135,9 @@ class AlignConfig:
     def __post_init__(self) -> None:
         if not self.leads:
             raise ValueError("alignment cuts its segments from one lead at least")
+        check_at_least(1, projection=self.projection)
+        check_positive(scale=self.scale)
+        check_at_least(0, weight=self.weight)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +149,9 @@ class StudentConfig:
     fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=18, ema_decay=0.99))
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     task: TaskConfig = field(default_factory=TaskConfig)
+
+    def __post_init__(self) -> None:
+        check_below_one(dropout=self.dropout)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_mi.errors import StoreError
 from edge_mi.store import WindowStore
 
 from .align import AlignRequest, align_part
@@ -19,15 +21,48 @@ from .config import AugmentConfig, Recipe
 from .device.noise import NoiseTracks, load_noise
 from .finetune import StudentRequest, student_part
 from .parts import Arrays, RunFolder
-from .splits import Folds, pairs, without
+from .splits import Folds, pairs, span, split_by_folds, without
 from .teacher import TeacherRequest, teacher_part
 
 Split = tuple[Folds, Folds]  # folds to train on, folds to predict
+# how deep folds are held out inside the training folds of cross-validation: for students, and for the teachers of each
+INNER: Final = 2
 
 
 def inner_splits(folds: Folds) -> list[Split]:
     """Each pair of `folds` held out once."""
     return [(without(folds, pair), pair) for pair in pairs(folds)]
+
+
+def check_groups(store: WindowStore, groups: Sequence[Folds], *, inner: int) -> None:
+    """Raises StoreError, naming the folds, where `groups`, held out in turn, cannot all be trained and judged on.
+
+    Each needs records of both classes, and the pairs of folds that are held out inside the training folds, `inner`
+    times over, need records. Raises what `split_by_folds` does too. To be asked before work that takes hours.
+    """
+    folds = tuple(sorted(fold for group in groups for fold in group))
+    splits = [(without(folds, group), group) for group in groups]
+    for train, group in splits:
+        split_by_folds(store, train=train, test=group)
+    store.check_labelled()
+    asked = dict.fromkeys(groups)
+    nested = splits
+    for _ in range(inner):
+        nested = [each for train, _ in nested for each in inner_splits(train)]
+        asked.update(dict.fromkeys(held_out for _, held_out in nested))
+    there = set(np.unique(store.folds).tolist())
+    if (empty := next((group for group in asked if there.isdisjoint(group)), None)) is not None:
+        missing = tuple(fold for fold in folds if fold not in there)
+        raise StoreError(
+            f"the store has no record of folds {span(missing)}, and {span(empty)} are held out together: give one with "
+            "records of all folds"
+        )
+    for group in groups:
+        labels = store.labels[store.rows_of(group)]
+        if not 0 < labels.sum() < len(labels):
+            raise StoreError(
+                f"folds {span(group)}: all {len(labels)} records are of one class; both are needed"
+            )
 
 
 def train_teachers(run: RunFolder, recipe: Recipe, splits: Sequence[Split], label: str) -> list[list[Arrays]]:

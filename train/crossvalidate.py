@@ -20,13 +20,22 @@ from .age_sex import age_sex_logits
 from .as_shipped import OuterSplit, as_shipped
 from .bootstrap import RESAMPLES
 from .config import Recipe
-from .crossfit import Split, inner_splits, merge_folds, soft_labels, train_students, train_teachers
+from .crossfit import (
+    INNER,
+    Split,
+    check_groups,
+    inner_splits,
+    merge_folds,
+    soft_labels,
+    train_students,
+    train_teachers,
+)
 from .device.config import DeviceConfig
 from .encoder_start import EncoderStart
 from .fold_figures import Figure, Logits, Measure
 from .parts import WORKERS, Arrays, RunFolder
 from .provenance import commit, versions
-from .splits import CROSS_VALIDATION_GROUPS, Folds, span, split_by_folds, without
+from .splits import CROSS_VALIDATION_GROUPS, Folds, span, without
 
 SCHEMA: Final = 2
 FRAMES: Final = (33, 35, 37)  # window lengths tried beside the network's own
@@ -104,15 +113,17 @@ def cross_validate(
     *,
     workers: int = WORKERS,
 ) -> CrossValidation:
-    """Train what `plan` says and measure it; goes on from the finished parts in `run_path`."""
+    """Train what `plan` says and measure it; goes on from the finished parts in `run_path`.
+
+    Raises StoreError for a store of another filter, without labels, or with too few records in a group of folds,
+    ConfigError where an encoder saw what it is judged on.
+    """
     run = RunFolder(run_path, store_path, workers=workers)
     store = run.store
     store.check_filter(design)
     folds = tuple(sorted(fold for group in plan.groups for fold in group))
     splits = [(without(folds, group), group) for group in plan.groups]
-    for train, test in splits:
-        split_by_folds(store, train=train, test=test)
-    store.check_labelled()
+    check_groups(store, plan.groups, inner=INNER)
     plan.check_unseen(store)
     outer = train_teachers(run, recipe, splits, "12-lead teachers")
     inner = [inner_splits(train) for train, _ in splits]

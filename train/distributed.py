@@ -131,6 +131,18 @@ def gather_rows(rows: Tensor, world: World) -> Tensor:
     return gathered
 
 
+def mean_count(counted: Tensor, world: World) -> Tensor:
+    """How many of `counted`, bool, are true in a share of the batch on average, a scalar above 0.
+
+    A sum over the own share divided by it is, averaged over the processes, the mean over the whole batch.
+    """
+    count = counted.sum()
+    if world.size == 1:
+        return count.clamp(min=1)
+    dist.all_reduce(count)
+    return count.clamp(min=1) / world.size
+
+
 class _GatherRows(torch.autograd.Function):
     """All-gather whose backward pass needs no words between the processes.
 

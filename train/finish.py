@@ -19,6 +19,7 @@ from edge_mi.store import WindowStore
 from .bootstrap import RESAMPLES
 from .calibrate import DEFAULT_POINT, fit_platt, operating_points, probabilities
 from .evaluate import Arithmetic, evaluate
+from .limits import check_seed
 from .polarity import fit_polarity
 from .provenance import commit, versions
 from .splits import Folds, check_folds, span, split_by_folds
@@ -40,6 +41,7 @@ class QuickRun:
         check_folds((*self.folds, self.test_fold))
         if self.test_fold in self.folds:
             raise ConfigError(f"fold {self.test_fold} is trained on; a test fold must be another")
+        check_seed(self.seed)
 
     def check_store(self, store: WindowStore, design: SignalDesign) -> None:
         """Raises StoreError where the store is of another design or without labels, or has no record in a fold.

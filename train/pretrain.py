@@ -28,6 +28,7 @@ from .pretrain_aims import remove_aims
 from .pretrain_config import PretrainConfig, PretrainPlan
 from .pretrain_feed import CutBatch
 from .pretrain_file import EncoderReport, given_origin, weights_sha256
+from .pretrain_given import check_given, how_aligned
 from .pretrain_nets import Encoder, MaskedLeads, SelfAligner, TaughtTeacher, features_of, make_encoder
 from .pretrain_run import AIMS_FILE, LossOf, PretrainRun, Rows
 from .targets import make_targets
@@ -48,8 +49,11 @@ def pretrain(
     """
     run = PretrainRun(store, config, plan, world)
     _check(run)
+    notes = check_given(config, plan, run.sees)
     world.check_equal("the data and settings", run.key("run", config=config, precision=plan.precision))
     if world.first:
+        for note in notes:
+            plan.say(note)
         _make_folder(plan.out)
     world.wait()
     teacher, report = _teacher(run)
@@ -126,7 +130,7 @@ def _supervised(run: PretrainRun, rows: Rows) -> tuple[TaughtTeacher, LossOf]:
 def _masked_leads(run: PretrainRun, rows: Rows) -> tuple[MaskedLeads, LossOf]:
     """A teacher that learns, without labels, what hidden leads hold."""
     del rows
-    module = MaskedLeads(run.config.teacher_net, len(run.leads)).to(run.world.device)
+    module = MaskedLeads(run.config.teacher_net, len(run.leads), run.world).to(run.world.device)
     wrapped = run.world.wrap(module)
 
     def loss_of(batch: CutBatch) -> Tensor:
@@ -173,8 +177,8 @@ def _student(run: PretrainRun, lead: str, teacher: Encoder, taught_by: EncoderRe
     aims = run.aims(teacher, teacher_sha256)
     curve = run.fit(file, key, aligner, loss_of, config.fit, run.rows, seed, leads=(lead,), aims=aims)
     return run.finish(
-        file, encoder, net=config.net, leads=(lead,), how="aligned", teacher=teacher_sha256, began_from=began_from,
-        origin=origin, key=key, curve=tuple(curve),
+        file, encoder, net=config.net, leads=(lead,), how=how_aligned(lead, plan.student), teacher=teacher_sha256,
+        began_from=began_from, origin=origin, key=key, curve=tuple(curve),
     )  # fmt: skip
 
 

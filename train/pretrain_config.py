@@ -12,6 +12,7 @@ from edge_mi.errors import ConfigError
 
 from .config import FitConfig, TaskConfig
 from .fit import Precision
+from .limits import MOST_STEPS, MOST_THREADS, check_seed
 from .pretrain_feed import READERS
 from .pretrain_nets import InputForm
 from .splits import Folds, parse_folds
@@ -21,6 +22,11 @@ PairLoss: TypeAlias = Literal["sigmoid", "infonce"]
 # highest of the schedule; without batch norm, as in Net1D, a smaller one
 LEARNING_RATES: Final = {"net1d": 2e-4, "net1d-small": 1e-3}
 PATCHNET_RATE: Final = 2e-3
+
+_MOST: Final = {
+    "epochs": MOST_STEPS, "teacher_epochs": MOST_STEPS, "batch": MOST_STEPS, "threads": MOST_THREADS,
+    "readers": MOST_THREADS,
+}  # fmt: skip
 
 
 def _fit() -> FitConfig:
@@ -55,8 +61,9 @@ class PretrainConfig:
 class PretrainPlan:
     """How a run goes; `teacher` and `student` are checkpoints to begin with, `command` what was typed.
 
-    keep_every: steps between snapshots. readers: threads that load batches, in each process. on_batch: told of each
-    batch that a stage is handed, with the seconds that the stage has waited for data so far.
+    keep_every: steps between snapshots. readers: threads that load batches, in each process. say: takes what a user
+    should know, a sentence each. on_batch: told of each batch that a stage is handed, with the seconds that the stage
+    has waited for data so far.
     """
 
     out: Path
@@ -67,24 +74,27 @@ class PretrainPlan:
     keep_every: int = 200
     readers: int = READERS
     command: str = ""
+    say: Callable[[str], None] = lambda text: None
     on_batch: Callable[[str, float], None] = lambda stage, waited_s: None
 
 
 def pretrain_settings(args: argparse.Namespace) -> tuple[PretrainConfig, PretrainPlan]:
     """The settings of a command line. Raises ConfigError for those that cannot be."""
-    for name in ("epochs", "teacher_epochs", "threads", "readers"):
-        if (value := getattr(args, name)) is not None and value < 1:
-            raise ConfigError(f"--{name.replace('_', '-')} {value}; at least 1 is needed")
+    for name, most in _MOST.items():
+        option, value = f"--{name.replace('_', '-')}", getattr(args, name)
+        if value is not None and value < 1:
+            raise ConfigError(f"{option} {value}; at least 1 is needed")
+        if value is not None and value > most:
+            raise ConfigError(f"{option} {value}; at most {most} is possible")
     if args.batch < 2 or args.keep_every < 0:
         raise ConfigError(f"--batch {args.batch} --keep-every {args.keep_every}; at least 2 and 0 are needed")
-    if args.lr is not None and not args.lr > 0:
-        raise ConfigError(f"--lr {args.lr}; a learning rate is positive")
+    if args.lr is not None and not 0 < args.lr < float("inf"):
+        raise ConfigError(f"--lr {args.lr}; a learning rate is positive and finite")
     teacher_net = args.teacher_net or ("net1d" if args.net == "net1d" else "net1d-small")
     leads = tuple(lead.strip() for lead in args.leads.split(","))
     if len(set(leads)) != len(leads):
         raise ConfigError(f"--leads {args.leads}: a lead is named twice")
-    if args.seed < 0:
-        raise ConfigError(f"--seed {args.seed}; seeds are 0 or more")
+    check_seed(args.seed)
     if not 0 < args.cut_s < float("inf"):
         raise ConfigError(f"--cut-s {args.cut_s}; expected a length in seconds")
     config = PretrainConfig(

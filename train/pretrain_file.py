@@ -16,7 +16,7 @@ from torch import Tensor
 from edge_mi import strict
 from edge_mi.checkpoint import DataSource
 from edge_mi.errors import ConfigError
-from edge_mi.files import write_file
+from edge_mi.files import input_error, write_file
 
 from .encoder_origin import Origin
 from .pretrain_nets import Encoder, body_of
@@ -70,10 +70,10 @@ def check_input(file: Path, info: EncoderInfo, sees: Input, network: str) -> Non
 class EncoderReport:
     """Where an encoder comes from.
 
-    how: `supervised`, `masked_leads`, `aligned` or `given`. sha256: of the file. weights_sha256: of the tensors
-    alone, by which other reports name this encoder; teacher and began_from (the weights that training began
-    with) are such hashes, None for none. data, folds: what this training read, nothing for an encoder that was
-    given; store: the digest of the store that it was used on.
+    how: `supervised`, `masked_leads`, `aligned`, `aligned from LEAD` where it began with the encoder of another lead,
+    or `given`. sha256: of the file. weights_sha256: of the tensors alone, by which other reports name this encoder;
+    teacher and began_from (the weights that training began with) are such hashes, None for none. data, folds: what this
+    training read, nothing for an encoder that was given; store: the digest of the store that it was used on.
     origin: everything that entered it, teachers and beginnings too. key: of everything that decides the weights.
     curve: the loss of every step, over the whole batch.
     """
@@ -138,7 +138,7 @@ def finished_report(path: Path, key: str) -> EncoderReport | None:
     Raises ConfigError where it is of another run, or not as it was written.
     """
     file = report_path(path)
-    if not file.is_file():
+    if not _is_there(file):
         return None
     report, found = _read(path, "choose another folder, or delete it to begin again")
     if report.key != key:
@@ -158,7 +158,7 @@ def given_report(path: Path) -> EncoderReport | None:
 
     Raises ConfigError where it cannot be read, or the encoder is not as it was written.
     """
-    if not report_path(path).is_file():
+    if not _is_there(report_path(path)):
         return None
     report, found = _read(path, "give an encoder with the report that train pretrain wrote")
     if found != report.sha256:
@@ -172,6 +172,14 @@ def given_origin(path: Path) -> Origin:
     """What the encoder at `path` saw, as far as its report says so."""
     report = given_report(path)
     return Origin(unknown=(path.name,)) if report is None else report.origin
+
+
+def _is_there(file: Path) -> bool:
+    """Raises ConfigError where that cannot be seen."""
+    try:
+        return file.is_file()
+    except OSError as exc:
+        raise input_error(file, exc) from exc
 
 
 def _read(path: Path, advice: str) -> tuple[EncoderReport, str]:

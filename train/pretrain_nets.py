@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from edge_mi.netspec import SIZES
 
-from .distributed import World, gather_rows
+from .distributed import ALONE, World, gather_rows, mean_count
 from .losses.reconstruction import reconstruction_loss
 from .net1d import Net1D, Net1DConfig, small_config
 from .net1d_file import HEADS
@@ -146,16 +146,16 @@ class MaskedLeads(nn.Module):
     Each frame is mapped linearly to the samples that it stands for, in all leads.
     """
 
-    def __init__(self, name: str, leads: int) -> None:
+    def __init__(self, name: str, leads: int, world: World = ALONE) -> None:
         super().__init__()
         encoder = make_encoder(name, leads=leads)
         assert isinstance(encoder, Net1D)
         freeze_heads(encoder)
-        self.encoder, self._leads = encoder, leads
+        self.encoder, self._leads, self._world = encoder, leads, world
         self.decoder = nn.Conv1d(encoder.features, leads * encoder.total_stride, 1)
 
     def forward(self, signals: Tensor, present: Tensor, draws: Tensor) -> Tensor:
-        """Squared error at hidden samples, of signals (n, leads, samples) that enter as they are.
+        """Squared error at hidden samples, of signals (n, leads, samples) that enter as they are, the own share.
 
         draws: random bits, int64 (n,); bit i hides lead i.
         """
@@ -168,7 +168,8 @@ class MaskedLeads(nn.Module):
         output = output[..., : signals.shape[-1]].float()
         if present.shape[-1] != signals.shape[-1]:  # the input form changed the rate
             present = present.repeat_interleave(signals.shape[-1] // present.shape[-1], dim=-1)
-        return reconstruction_loss(output, signals, hidden & present)
+        counted = hidden & present
+        return reconstruction_loss(output, signals, counted, mean_count(counted, self._world))
 
 
 def hidden_leads(draws: Tensor, leads: int) -> Tensor:

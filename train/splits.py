@@ -33,12 +33,19 @@ def parse_folds(text: str) -> Folds:
     """Folds written as `1-8` or `1,3,5-7`, ascending. Raises ConfigError for anything but folds 1 to 9."""
     folds: set[int] = set()
     for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+        match = re.fullmatch(r"\s*([0-9]{1,9})(?:-([0-9]{1,9}))?\s*", part)
         if match is None:
-            raise ConfigError(f"folds {text!r}; expected for example 1-8 or 1,2,5")
-        folds.update(range(int(match[1]), int(match[2] or match[1]) + 1))
-    check_folds(folds)
+            raise ConfigError(f"folds {_shown(text)}; expected for example 1-8 or 1,2,5")
+        first, last = int(match[1]), int(match[2] or match[1])
+        check_folds((first, last))  # before whatever lies between them is written out
+        if last < first:
+            raise ConfigError(f"folds {_shown(text)}: {first}-{last} goes down; expected the lower one first")
+        folds.update(range(first, last + 1))
     return tuple(sorted(folds))
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 40 else f"{text[:37]}...")
 
 
 def check_folds(folds: Iterable[int]) -> None:

@@ -70,8 +70,11 @@ def _recording(args: argparse.Namespace) -> tuple[str, Placement, Iterable[Item]
 
 
 def _is_recording(path: Path) -> bool:
-    folder = path if path.is_dir() else path.parent
-    return (folder / JOURNAL).is_file() and (path.is_dir() or path.stem == Path(JOURNAL).stem)
+    try:
+        folder = path if path.is_dir() else path.parent
+        return (folder / JOURNAL).is_file() and (path.is_dir() or path.stem == Path(JOURNAL).stem)
+    except OSError as exc:
+        raise RecordError(f"cannot read {path}: {exc.strerror or exc}") from exc
 
 
 def _until(items: Iterable[Item], seconds: float | None) -> Iterator[Item]:

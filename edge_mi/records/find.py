@@ -18,10 +18,15 @@ def find_records(root: Path) -> list[tuple[str, Path]]:
     """Name and path of every record below `root`, by name; names are relative to `root`, without ending.
 
     A record is a .hea file, a .csv file with a column in mV or uV, or a .mat or .dat file that has no header
-    (reading it says so). Folders that are links are not entered. Raises RecordError where `root` is no folder.
+    (reading it says so). Folders that are links, or that may not be entered, are not. Raises RecordError where
+    `root` is no folder or cannot be listed.
     """
     if not root.is_dir():
         raise RecordError(f"{root} is not a folder")
+    try:
+        os.scandir(root).close()  # what os.walk cannot list is empty to it
+    except OSError as exc:
+        raise RecordError(f"cannot read {root}: {exc.strerror or exc}") from exc
     records: dict[str, Path] = {}
     for folder, _, names in os.walk(root):
         for path in _records_in(Path(folder), names):

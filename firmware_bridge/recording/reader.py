@@ -49,10 +49,11 @@ class Recording:
 
         Raises RecordError where there is none, it cannot be read, or something in it is damaged.
         """
-        folder = folder_of(Path(path))
-        if not is_recording(folder):
-            raise RecordError(f"no recording: {folder} holds no {JOURNAL}")
+        folder = Path(path)
         try:
+            folder = folder_of(folder)
+            if not is_recording(folder):
+                raise RecordError(f"no recording: {folder} holds no {JOURNAL}")
             journal = (folder / JOURNAL).read_bytes()  # before the signal, which is always ahead of it
             with _signal_file(folder) as read:
                 recording = cls(folder, journal, scan(journal, read))

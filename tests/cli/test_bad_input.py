@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from closed import close
 from toy import toy_checkpoint, with_weights
 from virtual_time import VirtualTimeLoop
 
@@ -379,6 +380,22 @@ def test_a_limit_that_is_breached(tmp_path: Path, capsys: Output) -> None:
 def test_no_emulator_at_the_link(tmp_path: Path, capsys: Output) -> None:
     words = ["stream", "--device", "Polar H10", "--link", f"unix:{tmp_path / 'hci'}"]
     refused(words, capsys, message="start edge-mi emulate")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["stream", "--replay", "{}/kept"],
+        ["recording", "{}/kept"],
+        ["score", "{}", "--out", "scores.csv"],
+        ["export", "--int8", "{}/model.safetensors", "--out", "made"],
+    ],
+)
+def test_what_lies_where_nobody_may_look_cannot_be_read(
+    words: list[str], tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = close(tmp_path / "closed", monkeypatch)
+    refused([each.format(folder) for each in words], capsys, message="Permission denied")
 
 
 @pytest.mark.parametrize("link", ["tcp:1", "unix:", "/tmp/x"])

@@ -1,6 +1,7 @@
 """One process among several that train together: what the tests of distributed training start, twice.
 
-`ranks.py OUT` writes a JSON document for its rank; the last thing that the second process does is to die.
+`ranks.py OUT` writes a JSON document for its rank, and the gradients of a masked-lead teacher. The last thing that
+the second process does is to die.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from edge_mi.train.fit import Runtime, fit, prepare_torch, seed_torch
 from edge_mi.train.losses.info_nce import InfoNCELoss
 from edge_mi.train.losses.pairwise_sigmoid import PairwiseSigmoidLoss
 from edge_mi.train.net1d import Net1D, Net1DConfig
-from edge_mi.train.pretrain_nets import SelfAligner
+from edge_mi.train.pretrain_nets import MaskedLeads, SelfAligner
 from torch import Tensor, nn
 
 from edge_mi.errors import EdgeMIError
@@ -54,6 +55,25 @@ def one_batch(loss: str, world: World) -> dict[str, Any]:
     value.backward()
     gradients = {name: p.grad.tolist() for name, p in module.named_parameters() if p.grad is not None}
     return {"loss": value.item(), "gradients": gradients}
+
+
+def masked_batch(world: World) -> dict[str, np.ndarray]:
+    """`loss` and the gradient of every tensor of a masked-lead teacher, for a batch whose halves are unlike.
+
+    In the first half most samples are missing and few leads hidden, in the second the other way round.
+    """
+    seed_torch(7)
+    module = MaskedLeads("net1d-small", 12, world)
+    generator = torch.Generator().manual_seed(2)
+    signals = torch.randn(BATCH, 12, 4 * SAMPLES, generator=generator)
+    present = torch.rand(signals.shape, generator=generator) < torch.linspace(0.2, 1.0, BATCH)[:, None, None]
+    draws = torch.tensor([0b1, 0b10, 0b11, 0b110, 0xFF, 0xFF0, 0x3FF, 0x7FE])
+    rows = world.share(torch.arange(BATCH))
+    wrapped = world.wrap(module)  # must live until the gradients are there
+    value = wrapped((signals * present)[rows], present[rows], draws[rows])
+    value.backward()
+    gradients = {name: p.grad.numpy() for name, p in module.named_parameters() if p.grad is not None}
+    return {"loss": value.detach().numpy(), **gradients}
 
 
 def curve(loss: str, world: World, snapshot: Path | None = None, stop_at: int = 0) -> list[float]:
@@ -134,6 +154,7 @@ def main(out: Path) -> None:
                 "few": refusal(world, 6, 8),
                 "disagreement": disagreement(world),
             }
+            np.savez(out / f"masked-{world.rank}.npz", **masked_batch(world))
             file = out / f"rank-{world.rank}.json"
             file.write_text(json.dumps(results))
             results["death"] = death(world)

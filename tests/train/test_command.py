@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from closed import close
 from edge_mi.train import commands
 from edge_mi.train.config import Recipe
 from edge_mi.train.device.config import DeviceConfig
@@ -26,6 +29,13 @@ from edge_mi.signal_design import SignalDesign
     [
         (["quick", "--folds", "1-10"], "fold 10 is kept"),
         (["quick", "--test-fold", "10"], "fold 10 is kept"),
+        (["quick", "--folds", "1-99999999"], "fold 99999999; expected folds 1 to 9"),
+        (
+            ["quick", "--seed", "99999999999999999999"],
+            "--seed 99999999999999999999; seeds are 0 to 4294967295",
+        ),
+        (["qat", "--seed", "-1"], "--seed -1; seeds are 0 to"),
+        (["cv", "--out", "x.json", "--seeds", "99999999999"], "--seeds 99999999999; at most 1000 networks"),
         (["quick", "--folds", "1-9"], "fold 9 is trained on"),
         (["quick", "--data", "nowhere"], "cannot be read"),
         (["qat", "--folds", "1-9"], "fold 9 is trained on"),
@@ -197,6 +207,73 @@ def test_too_few_records_are_refused_with_their_fold(
     words = ["train", "quick", "--data", str(ptbxl), "--run", str(tmp_path / "run")]
     assert main(words) == 2
     assert "no record of fold 4" in capsys.readouterr().err
+
+
+ENTERED = {
+    "a store to read": ["quick", "--data", "closed/x"],
+    "a store to read for cv": ["cv", "--data", "closed/x", "--out", "x.json"],
+    "a store to read for qat": ["qat", "--data", "closed/x"],
+    "a store to read for pretrain": ["pretrain", "--data", "closed/x", "--out", "out"],
+    "a collection": ["quick", "--data", "ptbxl"],
+    "a checkpoint to write": ["quick", "--data", "STORE", "--out", "closed/model.safetensors"],
+    "results to write": ["cv", "--data", "STORE", "--out", "closed/x.json"],
+    "a run": ["quick", "--data", "STORE", "--run", "closed/run"],
+    "a run of a collection": ["quick", "--data", "few", "--run", "closed/run"],
+    "a checkpoint to read": ["qat", "closed/x.safetensors", "--data", "STORE"],
+    "an encoder": ["quick", "--encoder", "closed/e.safetensors", "--data", "STORE"],
+    "noise": ["quick", "--device-simulation", "--noise", "closed/n", "--data", "STORE"],
+    "a configuration": ["reproduce", "closed/c.toml", "--data", "STORE", "--out", "out"],
+    "a report to write": ["reproduce", "c.toml", "--data", "STORE", "--out", "closed/out"],
+    "a store to reproduce on": ["reproduce", "c.toml", "--data", "closed/x", "--out", "out"],
+    "encoders to write": ["pretrain", "--data", "STORE", "--out", "closed/out", "--folds", "1-9", "--cut-s", "2.5"],
+    "a teacher": [
+        "pretrain", "--data", "STORE", "--out", "out", "--folds", "1-9", "--cut-s", "2.5", "--teacher", "closed/t.pth",
+    ],
+    "a student": [
+        "pretrain", "--data", "STORE", "--out", "out", "--folds", "1-9", "--cut-s", "2.5", "--student", "closed/t.pth",
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ENTERED)
+def test_a_place_that_may_not_be_entered_is_one_line_and_no_bug(
+    what: str, toy_store: Path, ptbxl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ptbxl, tmp_path / "few")
+    (tmp_path / "c.toml").write_text('methods = ["scratch"]\n')
+    close(tmp_path / "closed", monkeypatch)
+    shutil.rmtree(ptbxl / "records100")
+    close(ptbxl / "records100", monkeypatch)
+    words = [str(toy_store) if word == "STORE" else word for word in ENTERED[what]]
+    assert main(["train", *words]) == 2
+    said = capsys.readouterr().err
+    assert len([line for line in said.splitlines() if line.startswith("edge-mi: ")]) == 1
+    assert not any(word in said for word in ("unexpected", "Traceback"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "quick", "--data", "closed/x"],
+        ["data", "check", "closed/x"],
+        ["score", ".", "--out", "closed/x.csv"],
+    ],
+)
+def test_a_folder_whose_mode_keeps_everybody_out_is_one_line_and_no_bug(
+    words: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "closed").mkdir(mode=0)
+    command = [sys.executable, "-m", "edge_mi", *words]
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("root may go everywhere, and there is no setpriv to give that up")
+        command = ["setpriv", "--bounding-set=-all", *command]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "unexpected" not in done.stderr
 
 
 def test_help_loads_neither_torch_nor_numpy() -> None:

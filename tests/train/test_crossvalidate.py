@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from edge_mi.train.age_sex import age_sex_logits
+from edge_mi.train.align import AlignRequest
 from edge_mi.train.as_shipped import OuterSplit, as_shipped
 from edge_mi.train.calibrate import fit_platt, operating_points, probabilities
 from edge_mi.train.config import Recipe
@@ -15,19 +18,39 @@ from edge_mi.train.crossfit import merge_folds
 from edge_mi.train.crossvalidate import CrossValidation, Plan, cross_validate
 from edge_mi.train.device.config import DeviceConfig
 from edge_mi.train.evaluate import Task
+from edge_mi.train.finetune import StudentRequest
 from edge_mi.train.fold_figures import paired_auroc
+from edge_mi.train.parts import Arrays, Part, RunFolder
 from edge_mi.train.splits import CROSS_VALIDATION_GROUPS
+from edge_mi.train.teacher import TeacherRequest
 
 from edge_mi import strict
+from edge_mi.errors import StoreError
 from edge_mi.metrics import auroc
 from edge_mi.signal_design import SignalDesign
 from edge_mi.store import StoredRecord, WindowStore, write_store
 
 
 @pytest.fixture(scope="module")
+def requests() -> list[Any]:
+    """What every part of the run of `result` was asked."""
+    return []
+
+
+@pytest.fixture(scope="module")
 def result(
-    toy_store: Path, tiny_recipe: Recipe, design: SignalDesign, tmp_path_factory: pytest.TempPathFactory
+    toy_store: Path,
+    tiny_recipe: Recipe,
+    design: SignalDesign,
+    tmp_path_factory: pytest.TempPathFactory,
+    requests: list[Any],
 ) -> CrossValidation:
+    compute = RunFolder.compute
+
+    def noted(run: RunFolder, parts: Sequence[Part], label: str) -> list[Arrays]:
+        requests.extend(part.request for part in parts)
+        return compute(run, parts, label)
+
     plan = Plan(
         seeds=(0, 1),
         command="edge-mi train cv",
@@ -37,7 +60,9 @@ def result(
         frames=(11,),
         resamples=20,
     )
-    return cross_validate(toy_store, tmp_path_factory.mktemp("cv"), plan, tiny_recipe, design, workers=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunFolder, "compute", noted)
+        return cross_validate(toy_store, tmp_path_factory.mktemp("cv"), plan, tiny_recipe, design, workers=1)
 
 
 def test_every_record_is_measured_once_by_each_network(result: CrossValidation) -> None:
@@ -73,11 +98,50 @@ def test_the_document_can_be_read_back(result: CrossValidation) -> None:
     assert strict.loads(strict.dumps(result), CrossValidation) == result
 
 
-def test_no_patient_is_on_both_sides_of_a_split(toy_store: Path) -> None:
+def test_no_network_learns_from_a_patient_that_it_or_whom_it_teaches_is_judged_on(
+    result: CrossValidation, requests: list[Any], toy_store: Path
+) -> None:
     store = WindowStore.open(toy_store)
+
+    def patients(folds: tuple[int, ...]) -> set[str]:
+        return set(store.patients[store.rows_of(folds)].tolist())
+
+    for request in requests:
+        assert patients(request.train_folds)
+        if not isinstance(request, AlignRequest):
+            assert not patients(request.train_folds) & patients(request.predict_folds)
+        # whatever it teaches or begins, it has not met one group, which alone that may be judged on in the end
+        assert any(
+            not patients(request.train_folds) & patients(group) for group in CROSS_VALIDATION_GROUPS
+        ), request
+    students = [request for request in requests if isinstance(request, StudentRequest)]
+    judged = {request.predict_folds: request.train_folds for request in students}
     for group in CROSS_VALIDATION_GROUPS:
-        inside = np.isin(store.folds, group)
-        assert not set(store.patients[inside]) & set(store.patients[~inside])
+        assert judged[group] == tuple(fold for fold in range(1, 10) if fold not in group)
+    assert {type(request) for request in requests} == {TeacherRequest, AlignRequest, StudentRequest}
+
+
+@pytest.mark.parametrize(("folds", "named"), [((1, 4, 5), "1,4,5, and 4-5"), ((4, 5, 6), "4-6, and 4-6")])
+def test_folds_without_records_are_refused_before_anything_is_trained(
+    folds: tuple[int, ...], named: str, toy_store: Path, tiny_recipe: Recipe, design: SignalDesign,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    source = WindowStore.open(toy_store)
+    records, kept = list(source.records), np.flatnonzero(~np.isin(source.folds, folds))
+    write_store(
+        tmp_path / "store",
+        design=design,
+        source=source.manifest.source,
+        leads=source.manifest.leads,
+        records=[records[row] for row in kept],
+        signals_mv=[source.codes[row] / 4096 for row in kept],
+        samples_per_record=source.manifest.samples_per_record,
+    )
+    plan = Plan(seeds=(0,), command="edge-mi train cv")
+    with pytest.raises(StoreError, match=f"no record of folds {named}") as caught:
+        cross_validate(tmp_path / "store", tmp_path / "run", plan, tiny_recipe, design, workers=1)
+    assert "\n" not in str(caught.value)
+    assert list((tmp_path / "run" / "parts").iterdir()) == []
 
 
 def test_probabilities_and_operating_points_are_judged_on_each_group_and_on_all(

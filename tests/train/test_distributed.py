@@ -41,7 +41,10 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     said = [process.communicate(timeout=600)[1] for process in started]
     files = [out / f"rank-{rank}.json" for rank in range(2)]
     assert all(file.is_file() for file in files), said
-    return [json.loads(file.read_text()) for file in files]
+    masked = [dict(np.load(out / f"masked-{rank}.npz")) for rank in range(2)]
+    return [
+        {**json.loads(file.read_text()), "masked": found} for file, found in zip(files, masked, strict=True)
+    ]
 
 
 @pytest.mark.parametrize("loss", ["sigmoid", "infonce"])
@@ -56,6 +59,21 @@ def test_loss_and_gradients_are_those_of_one_process_with_the_same_batch(
         for name, gradient in alone["gradients"].items():
             np.testing.assert_allclose(found["gradients"][name], gradient, rtol=0, atol=1e-5, err_msg=name)
     assert max(np.abs(g).max() for g in alone["gradients"].values()) > 1e-2  # so that 1e-5 says something
+
+
+def test_a_masked_lead_teacher_learns_what_one_process_would_where_the_shares_hide_unlike_much(
+    two: list[dict[str, Any]],
+) -> None:
+    alone = ranks.masked_batch(ALONE)
+    losses = [float(rank["masked"]["loss"]) for rank in two]
+    assert np.mean(losses) == pytest.approx(float(alone["loss"]), abs=1e-5)  # as the loss curve has it
+    assert abs(losses[0] - losses[1]) > 0.1
+    names = sorted(alone.keys() - {"loss"})
+    gradient = np.concatenate([alone[name].ravel() for name in names])
+    for rank in two:
+        assert rank["masked"].keys() == alone.keys()
+        found = np.concatenate([rank["masked"][name].ravel() for name in names])
+        assert np.linalg.norm(found - gradient) < 1e-5 * np.linalg.norm(gradient)
 
 
 @pytest.mark.parametrize("loss", ["sigmoid", "infonce"])

@@ -116,6 +116,14 @@ def test_a_configuration_that_cannot_train_is_refused() -> None:
         FitConfig(epochs=0)
     with pytest.raises(ValueError, match="at least 1 step"):
         FitConfig(steps=0)
+    for wrong in (
+        {"learning_rate": float("inf")},
+        {"weight_decay": -1.0},
+        {"ema_decay": 1.0},
+        {"ema_from": -0.1},
+    ):
+        with pytest.raises(ValueError, match=f"{next(iter(wrong))} is"):
+            FitConfig(**wrong)
 
 
 # dropout draws from the generator at every step

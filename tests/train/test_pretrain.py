@@ -138,6 +138,69 @@ def test_a_student_begins_with_the_weights_that_are_given(
             torch.testing.assert_close(weights[name], value)
 
 
+def copied(files: Path, to: Path, **other: Any) -> Path:
+    """The encoders in `files` with other words in what their reports say of the input."""
+    to.mkdir()
+    for file in files.iterdir():
+        content = file.read_bytes()
+        if file.suffix == ".json":
+            document = json.loads(content)
+            document["encoder"].update(other)
+            content = json.dumps(document).encode()
+        (to / file.name).write_bytes(content)
+    return to
+
+
+@pytest.mark.parametrize("which", ["teacher", "student"])
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"input": "zscore"}, "input zscore, 100 Hz, .* sees .*, input mv, 100 Hz"),
+        ({"rate_hz": 500}, "input mv, 500 Hz, .* sees .*, input mv, 100 Hz"),
+        ({"filter_sha256": "f" * 64}, "filter ffffffffffff; .* sees "),
+    ],
+)
+def test_a_given_encoder_of_another_input_is_refused_before_anything_is_made(
+    done: tuple[Path, list[EncoderReport]], store: WindowStore, tmp_path: Path, which: str,
+    other: dict[str, Any], message: str,
+) -> None:  # fmt: skip
+    file = copied(done[0], tmp_path / "given", **other) / {"student": "student-I"}.get(which, which)
+    plan = PretrainPlan(out=tmp_path / "out", **{which: file.with_suffix(".safetensors")})
+    with pytest.raises(ConfigError, match=f"{file.name}.safetensors: an encoder of .*{message}") as caught:
+        pretrain(store, CONFIG, plan, ALONE)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_given_teacher_of_other_leads_is_refused(
+    done: tuple[Path, list[EncoderReport]], store: WindowStore, tmp_path: Path
+) -> None:
+    given = copied(done[0], tmp_path / "given", leads=[*TWELVE_LEADS[1:], "I"])
+    with pytest.raises(ConfigError, match="an encoder of II, III"):
+        pretrain(
+            store, CONFIG, PretrainPlan(out=tmp_path / "out", teacher=given / "teacher.safetensors"), ALONE
+        )
+
+
+def test_a_student_may_begin_with_the_encoder_of_another_lead_and_both_it_and_the_user_are_told(
+    done: tuple[Path, list[EncoderReport]], toy_store: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    words = ["train", "pretrain", "--data", str(toy_store), "--out", str(tmp_path / "out"), "--net", "15k"]
+    words += ["--cut-s", "2.5", "--epochs", "1", "--folds", "1-9", "--batch", "32", "--device", "cpu"]
+    words += ["--teacher", str(done[0] / "teacher.safetensors"), "--leads", "I,V5"]
+    assert main([*words, "--student", str(done[0] / "student-I.safetensors")]) == 0
+    notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+    assert notes == [
+        "note: student-I.safetensors is an encoder of I; what is trained for V5 begins with it all the same"
+    ]
+    hows = {
+        lead: strict.loads((tmp_path / "out" / f"student-{lead}.json").read_text(), EncoderReport).how
+        for lead in ("I", "V5")
+    }
+    assert hows == {"I": "aligned", "V5": "aligned from I"}
+
+
 def test_without_labels_the_teacher_learns_what_hidden_leads_hold(store: WindowStore, tmp_path: Path) -> None:
     unknown = RecordTable.of(replace(record, mi=None, norm=None, codes={}) for record in store.records)
     config = replace(CONFIG, fit=replace(FIT, epochs=1), teacher_fit=replace(FIT, epochs=4))
@@ -245,6 +308,12 @@ def test_the_command_line_does_the_same(
         (["--epochs", "0"], "--epochs 0; at least 1"),
         (["--batch", "1"], "--batch 1"),
         (["--lr", "-1"], "a learning rate is positive"),
+        (["--lr", "inf"], "--lr inf; a learning rate is positive and finite"),
+        (["--lr", "nan"], "--lr nan; a learning rate is positive and finite"),
+        (["--seed", "99999999999999999999"], "--seed 99999999999999999999; seeds are 0 to 4294967295"),
+        (["--seed", "-1"], "--seed -1; seeds are 0 to"),
+        (["--batch", "99999999999999999999"], "--batch 99999999999999999999; at most"),
+        (["--threads", "99999999999"], "--threads 99999999999; at most 1024"),
         (["--leads", "I,I"], "named twice"),
         (["--folds", "1-10"], "fold 10"),
         (["--precision", "16", "--device", "cpu"], "--precision 16 is for GPUs"),

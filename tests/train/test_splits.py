@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def test_folds_as_written(text: str, folds: tuple[int, ...]) -> None:
     assert parse_folds(text) == folds
 
 
-@pytest.mark.parametrize("text", ["", "a", "1-", "1;2"])
+@pytest.mark.parametrize("text", ["", "a", "1-", "1;2", "1-99999999999999999999", "٣"])
 def test_folds_that_cannot_be_read(text: str) -> None:
     with pytest.raises(ConfigError, match="expected for example 1-8"):
         parse_folds(text)
@@ -39,6 +40,22 @@ def test_folds_that_cannot_be_read(text: str) -> None:
 def test_fold_10_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="fold 10 is kept"):
         parse_folds(text)
+
+
+@pytest.mark.parametrize("text", ["1-99999999", "1-100000000,2", "99999998-99999999"])
+def test_a_range_is_judged_by_its_ends_before_it_is_written_out(text: str) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(ConfigError, match="expected folds 1 to 9"):
+            parse_folds(text)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_range_that_goes_down_is_refused() -> None:
+    with pytest.raises(ConfigError, match="8-1 goes down"):
+        parse_folds("8-1")
 
 
 def test_other_folds_do_not_exist() -> None:

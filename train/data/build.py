@@ -82,7 +82,7 @@ def build_store(
 def store_name(collection: Collection, design: SignalDesign) -> str:
     """A folder name that changes with what the collection lists here, its rule and the filter."""
     digest = hashlib.sha256(_key(Preparation(collection, design)).encode())
-    listing = collection.records()
+    listing = _records(collection)
     while part := list(islice(listing, PART_RECORDS)):
         digest.update(listing_sha256(part).encode())
     return f"store-{digest.hexdigest()[:12]}"
@@ -94,7 +94,7 @@ def check_listing(collection: Collection) -> int:
     Nine bytes a record are kept. Raises StoreError for a patient in two folds or a listing without records.
     """
     keys, folds = array("Q"), array("b")
-    for listed in collection.records():
+    for listed in _records(collection):
         keys.append(_patient_key(listed))
         folds.append(listed.record.fold)
     if not keys:
@@ -105,10 +105,20 @@ def check_listing(collection: Collection) -> int:
     if len(wrong):
         first = wrong[0]
         name = next(
-            listed.record.patient_id for listed in collection.records() if _patient_key(listed) == key[first]
+            listed.record.patient_id for listed in _records(collection) if _patient_key(listed) == key[first]
         )
         raise StoreError(two_folds(name, int(fold[first]), int(fold[first + 1])))
     return len(keys)
+
+
+def _records(collection: Collection) -> Iterator[ListedRecord]:
+    """The listing. Raises RecordError too where a place in the collection may not be looked into."""
+    try:
+        yield from collection.records()
+    except OSError as exc:
+        raise RecordError(
+            f"{collection.info.name}: cannot read {exc.filename or 'the collection'}: {exc.strerror or exc}"
+        ) from exc
 
 
 def _patient_key(listed: ListedRecord) -> int:
@@ -136,7 +146,7 @@ def _begin(
     collection = preparation.collection
     leads = len(collection.info.leads)
     unfinished = UnfinishedStore(target, _key(preparation), leads, preparation.samples, force=force)
-    listing = collection.records()
+    listing = _records(collection)
     for listed, sha256 in unfinished.parts:
         if listing_sha256(list(islice(listing, listed))) == sha256:
             continue

@@ -12,6 +12,7 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 
 from edge_mi.errors import ConfigError, StoreError
+from edge_mi.files import file_sha256, input_error
 from edge_mi.progress import Progress
 from edge_mi.store import WindowStore
 from edge_mi.store.manifest import LABELS_FILE, MANIFEST_FILE, SIGNALS_FILE
@@ -64,9 +65,17 @@ class FolderReport:
 def check_folder(folder: Path, *, only: Sequence[str] = (), jobs: int = 1) -> FolderReport:
     """Hash a download against its SHA256SUMS.txt, or a window store against its manifest.
 
-    only: glob patterns on the path, for a download that was not meant to be whole. Raises ConfigError where the
-    folder is not there, has no list or nothing fits the patterns, RecordError and StoreError for a list that cannot be read.
+    only: glob patterns on the path, for a download that was not meant to be whole. A file that cannot be read counts as
+    changed. Raises ConfigError where the folder is not there or cannot be looked into, has no list or nothing fits the
+    patterns, RecordError and StoreError for a list that cannot be read.
     """
+    try:
+        return _check_folder(folder, only, jobs)
+    except OSError as exc:
+        raise input_error(folder, exc) from exc
+
+
+def _check_folder(folder: Path, only: Sequence[str], jobs: int) -> FolderReport:
     if not folder.is_dir():
         raise ConfigError(f"there is no folder {folder} to check")
     if not (folder / SUMS_NAME).is_file():
@@ -189,13 +198,13 @@ def _check_store(folder: Path) -> FolderReport:
         for path in present:
             try:
                 if path.name == LABELS_FILE:
-                    if hashlib.sha256(path.read_bytes()).hexdigest() != manifest.files[LABELS_FILE]:
+                    if file_sha256(path) != manifest.files[LABELS_FILE]:
                         changed.append(path.name)
                 else:
                     open_codes(path, manifest)
                     for records in verify_signals(path, manifest):
                         progress.advance(records)
-            except StoreError:
+            except (StoreError, OSError):
                 changed.append(path.name)
     if not missing and not changed:
         WindowStore.open(folder)  # what the labels say, patients included

@@ -22,7 +22,7 @@ import numpy as np
 
 from edge_mi import strict
 from edge_mi.errors import ConfigError, DownloadError, OutputError, RecordError
-from edge_mi.files import file_sha256, write_file
+from edge_mi.files import file_sha256, output_error, write_file
 from edge_mi.progress import Progress, size
 
 from .check import MARK_NAME, SHOWN, Comparison, compare, wanted_lines
@@ -97,6 +97,13 @@ def plan_fetch(url: str, out: Path, options: FetchOptions) -> FetchPlan:
 
     Raises as `fetch` does.
     """
+    try:
+        return _plan(url, out, options)
+    except OSError as exc:
+        raise output_error(out, exc) from exc
+
+
+def _plan(url: str, out: Path, options: FetchOptions) -> FetchPlan:
     if _has_list_of(out, url):
         sums, digest = Sums.open(out / SUMS_NAME), _sha256(out / SUMS_NAME)
         return _survey(sums, out, options, hashed=options.verify or not _is_marked(out, digest))[1]

@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_mi.errors import RecordError
 from edge_mi.records.leads import TWELVE_LEADS
 from edge_mi.records.wfdb_header import Header
 from edge_mi.store import Stage, StoredRecord
@@ -33,6 +35,9 @@ class Said:
     stage: Stage | None = None
 
 
+_NOTHING: Final = Said(codes={}, label=None)
+
+
 class HeaderCollection(ABC):
     """The listing and the reading of a Collection; a subclass says what headers mean.
 
@@ -47,7 +52,10 @@ class HeaderCollection(ABC):
         self.left_out: Counter[str] = Counter()
 
     def records(self) -> Iterator[ListedRecord]:
-        """The pieces of every record with a diagnosis, folds 1 to 9, in the order of RECORDS or of their names."""
+        """The pieces of every record with a diagnosis, folds 1 to 9, in the order of RECORDS or of their names.
+
+        A record whose header cannot be used is given without a diagnosis, and `read` says what is wrong with it.
+        """
         self.left_out.clear()
         self._begin()
         seen = set[str]()
@@ -70,6 +78,8 @@ class HeaderCollection(ABC):
 
     def read(self, listed: ListedRecord) -> tuple[NDArray[np.float64], float]:
         """The leads of a piece, millivolts float64 (leads, samples), and the rate."""
+        if not listed.record.codes:
+            raise _refusal(listed.path)
         return read_piece(listed.path, listed.start_s, self.leads)
 
     @abstractmethod
@@ -93,16 +103,31 @@ class HeaderCollection(ABC):
         return patient_id, fold_of(patient_id)
 
     def _pieces(self, path: Path, patient_id: str, fold: int) -> Iterator[ListedRecord]:
+        try:
+            pieces = self._listed(path, patient_id, fold)
+        except RecordError:
+            # given all the same, so that it is counted where it is read, beside those of damaged signals
+            pieces = (ListedRecord(record=self._record(path, patient_id, fold, _NOTHING), path=path),)
+        yield from pieces
+
+    def _listed(self, path: Path, patient_id: str, fold: int) -> tuple[ListedRecord, ...]:
+        """The pieces of a record; none, counted, where it is left out. Raises RecordError for its header."""
         header = open_header(path)
         said = self._said(path, header)
         if not said.codes:
             self.left_out[NO_DIAGNOSIS] += 1
-            return
-        label = said.label
-        if isinstance(label, LeftOut):
-            self.left_out[label.reason] += 1
-            return
-        record = StoredRecord(
+            return ()
+        if isinstance(said.label, LeftOut):
+            self.left_out[said.label.reason] += 1
+            return ()
+        pieces = pieces_of(path, header, self._record(path, patient_id, fold, said))
+        if not pieces:
+            self.left_out[SHORT] += 1
+        return pieces
+
+    def _record(self, path: Path, patient_id: str, fold: int, said: Said) -> StoredRecord:
+        label = said.label if isinstance(said.label, Label) else None
+        return StoredRecord(
             record_id=self._name(path),
             patient_id=patient_id,
             fold=fold,
@@ -113,7 +138,13 @@ class HeaderCollection(ABC):
             female=said.female,
             stage=said.stage,
         )
-        pieces = pieces_of(path, header, record)
-        if not pieces:
-            self.left_out[SHORT] += 1
-        yield from pieces
+
+
+def _refusal(path: Path) -> RecordError:
+    """Why the header at `path` could not be listed."""
+    try:
+        header = open_header(path)
+        reason = "it states no length" if header.n_samples is None else "it was changed since it was listed"
+    except RecordError as exc:
+        reason = str(exc)
+    return RecordError(f"the header {path} cannot be used ({reason})")

@@ -48,7 +48,7 @@ def retry_after_s(header: str | None, now: datetime) -> float | None:
         return float(text[:12])
     try:
         then = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # a zone that no clock has
         return None
     if then.tzinfo is None:
         then = then.replace(tzinfo=UTC)

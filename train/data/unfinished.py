@@ -15,6 +15,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -226,8 +227,9 @@ class UnfinishedStore:
 def sweep(path: Path) -> None:
     """Remove what a kill left beside a store after it came to its place."""
     folder = _folder_of(path)
-    if path.exists() and folder.is_dir() and not (folder / _STORE).exists():
-        shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):  # who may not look there is told when something is to be written
+        if path.exists() and folder.is_dir() and not (folder / _STORE).exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _folder_of(path: Path) -> Path:

@@ -20,6 +20,7 @@ from scipy import signal
 
 from edge_mi.checkpoint import DataSource
 from edge_mi.errors import ConfigError, RecordError
+from edge_mi.files import input_error
 from edge_mi.records import read_signals
 from edge_mi.records.record import Signals
 
@@ -91,9 +92,14 @@ def noise_folder(given: Path | None, data: Path) -> Path | None:
     """
     if given == Path(SYNTHETIC):
         return None
+    folder = data / "nstdb" if given is None else given
+    try:
+        there = folder.is_dir()
+    except OSError as exc:
+        raise input_error(folder, exc) from exc
     if given is None:
-        return data / "nstdb" if (data / "nstdb").is_dir() else None
-    if not given.is_dir():
+        return folder if there else None
+    if not there:
         raise ConfigError(f"no folder {given} with noise records; expected that of NSTDB, or {SYNTHETIC}")
     return given
 

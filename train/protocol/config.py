@@ -15,8 +15,9 @@ from edge_mi import strict
 from edge_mi.errors import ConfigError
 
 from ..config import AugmentConfig, FitConfig, TaskConfig, TeacherConfig
+from ..limits import check_at_least, check_below_one, check_positive, check_seeds
 from ..splits import CROSS_VALIDATION_GROUPS, Folds, check_folds
-from .encoders import ENCODERS, ZSCORE
+from .encoders import ENCODERS, ZSCORE, samples_needed
 from .methods import METHODS
 from .result import REGIMES, Regime
 
@@ -73,6 +74,10 @@ class PretrainSection:
                 f"masked_share lies in (0, 1) and patch_samples is at least 1, found {self.masked_share} and "
                 f"{self.patch_samples}"
             )
+        check_below_one(dropout=self.dropout)
+        check_at_least(1, projection=self.projection)
+        check_positive(scale=self.scale)
+        check_at_least(0, weight=self.weight)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +96,7 @@ class FinetuneSection:
     def __post_init__(self) -> None:
         if not 0 <= self.lead_i_only <= 1:
             raise ValueError(f"lead_i_only is a share, found {self.lead_i_only}")
+        check_below_one(dropout=self.dropout)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,12 +149,36 @@ class ProtocolConfig:
                 raise ValueError(f"{name} is empty; name at least one")
             if len(set(values)) != len(values):
                 raise ValueError(f"{name} names one twice")
-        if min((*self.seeds, *self.curve.seeds)) < 0:
-            raise ValueError("seeds are 0 or more")
+        check_seeds((*self.seeds, *self.curve.seeds), "seeds")
         if not self.ridge > 0:
             raise ValueError(f"ridge is positive, found {self.ridge}")
         _check_groups(self.groups)
+        self._check_views()
         self._check_encoders()
+
+    @property
+    def samples_needed(self) -> int:
+        """Samples that a record needs for one frame of every network."""
+        return max(samples_needed(self.network), self.teacher.receptive_field)
+
+    def _check_views(self) -> None:
+        """Networks get views that they can see, and none of a patch."""
+        encoder = samples_needed(self.network)
+        for name, augment, network, needed in (
+            ("teacher", self.teacher.augment, "the teacher", self.teacher.receptive_field),
+            ("pretrain", self.pretrain.augment, self.network, encoder),
+            ("finetune", self.finetune.augment, self.network, encoder),
+        ):
+            if augment.crop_samples < needed:
+                raise ValueError(
+                    f"{name}.augment.crop_samples is {augment.crop_samples}; expected at least {needed}, which is what "
+                    f"{network} sees at a time"
+                )
+            if augment.device is not None:
+                raise ValueError(
+                    f"{name}.augment.device is given; a table is made of records without a patch, so expected none: "
+                    "edge-mi train cv --device-simulation measures training on lead I as a patch gives it"
+                )
 
     def _check_encoders(self) -> None:
         for name, files in (("student", self.encoder.student), ("teacher", self.encoder.teacher)):

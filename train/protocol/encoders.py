@@ -108,6 +108,11 @@ ENCODERS: Final[dict[str, Callable[[int], Encoder]]] = {
 }
 
 
+def samples_needed(name: str) -> int:
+    """The fewest samples that the encoder `name` makes a frame of; those that pad take any number."""
+    return next((spec.receptive_field for spec in SIZES.values() if spec.name == name), 1)
+
+
 def make_encoder(name: str, leads: int, seed: int) -> Encoder:
     """The encoder `name` as the generator of `seed` initialises it: the same for every method."""
     seed_torch(seed)

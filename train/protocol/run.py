@@ -10,12 +10,13 @@ from edge_mi.metrics import RESAMPLES
 from edge_mi.signal_design import SignalDesign
 from edge_mi.store import WindowStore
 
+from ..crossfit import check_groups
 from ..parts import WORKERS, RunFolder
-from ..splits import split_by_folds, without
 from .bench import Bench
 from .config import ProtocolConfig
 from .curve import CurvePoint, learning_curve
 from .given import check_given
+from .methods import METHODS
 from .result import ProtocolResult
 
 
@@ -60,15 +61,14 @@ def check_store(store: WindowStore, config: ProtocolConfig, design: SignalDesign
             f"data.label_rule is {config.data.label_rule!r}, the store was made with {rule!r}: build the store with "
             "that rule, or correct the configuration"
         )
-    folds = tuple(sorted(fold for group in config.groups for fold in group))
-    for group in config.groups:
-        rows = split_by_folds(store, train=without(folds, group), test=group).test
-        if len(rows) == 0:
-            raise StoreError(f"the store has no record of folds {', '.join(map(str, group))}")
-        if not 0 < store.labels[rows].sum() < len(rows):
-            raise StoreError(
-                f"folds {', '.join(map(str, group))}: all {len(rows)} records are of one class; both are needed"
-            )
+    samples = store.manifest.samples_per_record
+    if samples < config.samples_needed:
+        raise StoreError(
+            f"records of {samples} samples, the configuration's networks need {config.samples_needed}: choose smaller "
+            "ones, or another store"
+        )
+    soft = any(METHODS[name].response for name in config.methods)
+    check_groups(store, config.groups, inner=1 if soft else 0)
 
 
 def store_line(store: WindowStore) -> str:

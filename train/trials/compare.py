@@ -13,12 +13,12 @@ from edge_mi.store import WindowStore
 
 from ..bootstrap import RESAMPLES
 from ..config import Recipe
-from ..crossfit import Split, inner_splits, merge_folds, soft_labels, train_students
+from ..crossfit import INNER, Split, check_groups, inner_splits, merge_folds, soft_labels, train_students
 from ..evaluate import Task, tasks
 from ..finetune import StudentRequest
 from ..fold_figures import COMPARED_IN_PAIRS, paired_auroc
 from ..parts import RunFolder
-from ..splits import CROSS_VALIDATION_GROUPS, Folds, split_by_folds, without
+from ..splits import CROSS_VALIDATION_GROUPS, Folds, without
 from .catalogue import SCRATCH, TRIALS, Trial
 from .change import UNCHANGED
 from .part import TrialRequest, trial_part
@@ -72,9 +72,7 @@ def run_trials(
     store = run.store
     folds = tuple(sorted(fold for group in groups for fold in group))
     splits = [(without(folds, group), group) for group in groups]
-    for train, test in splits:
-        split_by_folds(store, train=train, test=test)
-    store.check_labelled()
+    check_groups(store, groups, inner=INNER)
     # what `cross_validate` asks of them, so that its parts serve again
     every = [*splits, *(split for train, _ in splits for split in inner_splits(train))]
     soft = soft_labels(run, recipe, every, "inner 12-lead teachers")[: len(splits)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,11 +14,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from closed import close
 from edge_mi.train.data import build, prepare
 from edge_mi.train.data.build import build_store, store_name
+from edge_mi.train.data.folds import fold_of
+from edge_mi.train.data.ludb import Ludb
 from edge_mi.train.data.ptbxl import PtbXl
 from edge_mi.train.data.unfinished import UnfinishedStore
 from fake_collection import FakeCollection
+from layouts import wfdb_record
 from real_data import real_data
 
 from edge_mi.chain.chain import filter_segment
@@ -373,6 +378,48 @@ def test_only_the_first_damaged_records_are_named(design: SignalDesign, faults: 
     manifest = build_store(FakeCollection(300, faults), tmp_path / "store", design, jobs=1, say=said.append)
     assert manifest.left_out["damaged"] == 12
     assert sum("damaged" in text for text in said) == 10
+
+
+def test_a_place_that_may_not_be_entered_is_refused(
+    design: SignalDesign, ptbxl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close(tmp_path / "closed", monkeypatch)
+    with pytest.raises(OutputError, match=r"cannot write .*closed/store"):
+        build_store(FakeCollection(4), tmp_path / "closed" / "store", design, jobs=1)
+    shutil.rmtree(ptbxl / "records100")
+    close(ptbxl / "records100", monkeypatch)
+    with pytest.raises((RecordError, StoreError)) as caught:
+        build_store(PtbXl(ptbxl), tmp_path / "store", design, jobs=1)
+    assert "Permission denied" in str(caught.value) or "no record can be used" in str(caught.value)
+
+
+def ludb_folder(folder: Path, records: int, damaged: int) -> Ludb:
+    """LUDB of so many records of folds 1 to 9, of which the first ones have headers that are cut short."""
+    kept = [name for name in map(str, range(1, 2 * records)) if fold_of(f"ludb/{name}") != 10][:records]
+    for number, name in enumerate(kept):
+        header = wfdb_record(folder, name, comments=["#<diagnoses>:", "#Rhythm: Sinus rhythm."])
+        if number < damaged:
+            header.write_text(header.read_text()[:20])
+    return Ludb(folder)
+
+
+def test_a_damaged_header_is_left_out_with_its_path_like_a_damaged_signal(
+    design: SignalDesign, tmp_path: Path
+) -> None:
+    collection = ludb_folder(tmp_path / "ludb", records=20, damaged=1)
+    said: list[str] = []
+    manifest = build_store(collection, tmp_path / "store", design, jobs=1, say=said.append)
+    assert (manifest.records, manifest.left_out) == (19, {"damaged": 1})
+    (named,) = [text for text in said if "damaged" in text]
+    assert f"left out, damaged: 1: the header {tmp_path / 'ludb' / '1.hea'} cannot be used (" in named
+
+
+def test_too_many_damaged_headers_stop_the_pass(design: SignalDesign, tmp_path: Path) -> None:
+    collection = ludb_folder(tmp_path / "ludb", records=20, damaged=2)
+    with pytest.raises(RecordError, match="2 of 20 records are damaged, at most 5% may be") as caught:
+        build_store(collection, tmp_path / "store", design, jobs=1)
+    assert str(tmp_path / "ludb" / "1.hea") in str(caught.value)
+    assert files(tmp_path) == ["ludb"]
 
 
 def test_too_many_damaged_records_stop_the_pass(design: SignalDesign, faults: Path, tmp_path: Path) -> None:

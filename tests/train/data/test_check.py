@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+from closed import close
 from edge_mi.train.data.check import check_folder
 from edge_mi.train.data.sums import ListedFile, part_name
 from file_server import format_sums
@@ -100,6 +103,33 @@ def test_a_store_with_a_damaged_manifest(tmp_path: Path) -> None:
     (store / "manifest.json").write_text("{}")
     with pytest.raises(StoreError, match=r"manifest\.json"):
         check_folder(store)
+
+
+@pytest.mark.parametrize("place", ["closed", "closed/x"])
+def test_a_folder_that_may_not_be_entered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    close(tmp_path / "closed", monkeypatch)
+    with pytest.raises(
+        ConfigError, match=r"cannot read .*closed.*: Permission denied|there is no|holds neither"
+    ):
+        check_folder(tmp_path / place)
+
+
+def test_a_file_of_a_store_that_may_not_be_read_counts_as_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = heart_store(tmp_path / "store", records=6, folds=2)
+    opened = io.open
+
+    def refusing(path: Any, *args: Any, **more: Any) -> Any:
+        if str(path) == str(store / "labels.npz"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *args, **more)
+
+    monkeypatch.setattr(io, "open", refusing)
+    report = check_folder(store)
+    assert (report.good, report.first_changed, report.checked) == (False, ("labels.npz",), 2)
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,10 @@ FAULTS = {
     "says too long a length": ([Fault(lie=500)], [0, 300_000]),
     "says too short a length": ([Fault(lie=-500)], [0, 0]),
     "is ill for a while": ([Fault(status=500), Fault(status=502)], [0, 0, 0]),
+    "is busy until a time that no clock has": (
+        [Fault(status=503, headers={"Retry-After": "Wed, 01 Jan 2020 00:00:00 +99999999999999"})],
+        [0, 0],
+    ),
     "is busy": ([Fault(status=429, headers={"Retry-After": "0"}), Fault(status=503)], [0, 0, 0]),
     "sends us round": ([Fault(status=302, headers={"Location": "/files/heart/1.0/records/1.dat"})], [0, 0]),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -133,11 +134,44 @@ def test_a_record_outside_a_patients_folder_is_refused(tmp_path: Path) -> None:
         list(PtbDb(tmp_path).records())
 
 
-def test_a_header_without_a_length_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text.replace(" 1000 10000\n", " 1000\n", 1), "it states no length"),
+        (lambda text: text.replace(" 15 ", " 14 ", 1), "announces 14 signals and describes 15"),
+        (lambda text: "", "s0001_re.hea is empty"),
+    ],
+)
+def test_a_header_that_cannot_be_used_is_a_damaged_record_of_its_patient_and_stops_no_other(
+    tmp_path: Path, change: Callable[[str], str], message: str
+) -> None:
     header = ptbdb_record(tmp_path / KEPT[0], "s0001_re", comments=ptbdb_comments("Healthy control"))
-    header.write_text(header.read_text().replace(" 1000 10000\n", " 1000\n", 1))
-    with pytest.raises(RecordError, match="states no length"):
-        list(PtbDb(tmp_path).records())
+    ptbdb_record(tmp_path / KEPT[1], "s0002_re", comments=ptbdb_comments("Healthy control"))
+    whole = header.read_text()
+    header.write_text(change(whole))
+    collection = PtbDb(tmp_path)
+    damaged, good = collection.records()
+    assert (damaged.record.record_id, damaged.record.patient_id) == (
+        f"{KEPT[0]}/s0001_re",
+        f"ptbdb/{KEPT[0]}",
+    )
+    assert (damaged.record.mi, damaged.record.norm, good.record.norm) == (None, None, True)
+    assert collection.read(good)[0].shape == (12, 10_000)
+    with pytest.raises(RecordError, match=message) as caught:
+        collection.read(damaged)
+    assert str(header) in str(caught.value)
+    header.write_text(whole)  # mended since, it still is no record of unknown diagnosis
+    with pytest.raises(RecordError, match="changed since it was listed"):
+        collection.read(damaged)
+
+
+def test_without_its_frank_leads_a_record_is_refused_with_the_file_that_is_missing(tmp_path: Path) -> None:
+    header = ptbdb_record(tmp_path / KEPT[0], "s0001_re", comments=ptbdb_comments("Healthy control"))
+    header.with_suffix(".xyz").unlink()
+    collection = PtbDb(tmp_path)
+    (piece,) = collection.records()
+    with pytest.raises(RecordError, match=r"names the file s0001_re\.xyz, which is not there"):
+        collection.read(piece)
 
 
 @pytest.mark.parametrize("ending", [".dat", ".xyz"])

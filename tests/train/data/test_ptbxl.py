@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from edge_mi.train.data.build import build_store
 from edge_mi.train.data.collection import ABSENT, HELD_BACK, REPEATED, LabelRule
 from edge_mi.train.data.labels import NOT_NORMAL, UNSURE
 from edge_mi.train.data.ptbxl import PtbXl, read_table
 from real_data import real_data
 
 from edge_mi.errors import RecordError, StoreError
+from edge_mi.signal_design import SignalDesign
 from edge_mi.store import check_patients
 
 
@@ -68,6 +70,39 @@ def test_codes_are_data_and_never_run(ptbxl: Path) -> None:
 def test_a_rate_that_ptbxl_has_not_is_refused(ptbxl: Path) -> None:
     with pytest.raises(RecordError, match="choose 100 or 500"):
         read_table(ptbxl, 250)
+
+
+@pytest.mark.parametrize(
+    ("rows", "version"),
+    [(5, "1.0.1 to 1.0.3"), (21_837, "1.0.1 or 1.0.2"), (21_799, "1.0.3"), (21_800, "1.0.1 to 1.0.3")],
+)
+def test_the_version_is_what_the_number_of_records_tells_and_no_more(
+    tmp_path: Path, rows: int, version: str
+) -> None:
+    """Fields that hold the end of a line are no records."""
+    lines = "".join(f'{i},"a\nb"\n' for i in range(rows))
+    (tmp_path / "ptbxl_database.csv").write_text(f"ecg_id,report\n{lines}")
+    assert PtbXl(tmp_path).info.version == version
+
+
+def test_a_part_of_the_table_says_every_version_that_is_read_and_so_does_its_store(
+    ptbxl: Path, design: SignalDesign, tmp_path: Path
+) -> None:
+    manifest = build_store(PtbXl(ptbxl), tmp_path / "store", design, jobs=1)
+    assert manifest.source.version == PtbXl(ptbxl).info.version == "1.0.1 to 1.0.3"
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff", b"a,b\n1,2\n"])
+def test_a_table_that_cannot_be_read_keeps_its_words_for_the_listing(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    if content is not None:
+        (tmp_path / "ptbxl_database.csv").write_bytes(content)
+    assert PtbXl(tmp_path).info.version == "1.0.1 to 1.0.3"
+
+
+def test_the_part_at_hand_is_of_the_version_that_the_shipped_figures_name() -> None:
+    assert PtbXl(real_data("ptbxl")).info.version == "1.0.3"
 
 
 def test_the_part_at_hand_has_the_counts_of_its_readme() -> None:

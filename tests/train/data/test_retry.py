@@ -42,6 +42,7 @@ def test_a_server_that_wants_an_hour_is_left_alone() -> None:
     [
         (None, None), ("120", 120.0), (" 7 ", 7.0), ("Thu, 01 Jan 2026 12:00:30 GMT", 30.0),
         ("Thu, 01 Jan 2026 11:00:00 GMT", 0.0), ("soon", None), ("-5", None), ("", None), ("9" * 5000, 999999999999.0),
+        ("Wed, 01 Jan 2020 00:00:00 +99999999999999", None), ("Wed, 01 Jan 2020 00:00:00 -9999", None),
     ],
 )  # fmt: skip
 def test_what_retry_after_says(header: str | None, seconds: float | None) -> None:

@@ -15,6 +15,13 @@ from edge_mi.train.protocol.methods import METHODS
 from edge_mi.errors import ConfigError
 from edge_mi.records.leads import TWELVE_LEADS
 
+# a patch whole, as a section that is absent by default has no defaults of its own
+PATCH = (
+    "device = {rate = {rates_hz = [130], error = 0.01}, adc = {lsb_uv = [0.5, 10.0], range_mv = [2.5, 10.0], offset = 0.4}, "
+    "gain = {error = 0.05}, noise = {kinds = ['bw'], probability = 0.5, snr_db = [0.0, 24.0]}, motion = {kinds = ['em'], "
+    "probability = 0.25, snr_db = [0.0, 24.0]}, wander = {amplitude_mv = [0.0, 0.5], frequency_hz = [0.15, 0.4]}, gaps = "
+    "{per_minute = 1.0, length_s = [0.1, 3.0]}}"
+)
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
@@ -67,6 +74,54 @@ def test_encoders_are_given_for_all_groups_or_for_each() -> None:
             'methods = ["scratch"]\n[encoder]\nstudent = "a"\n[curve]\nmethods = ["scratch"]',
             "curve.methods beside an encoder that is given",
         ),
+        ("seeds = [99999999999999999999]", "seeds 99999999999999999999; seeds are 0 to 4294967295"),
+        ("[curve]\nseeds = [-1]", "seeds -1; seeds are 0 to"),
+        ("[teacher]\nlayers = []", "teacher: layers are []; expected at least one"),
+        ("[teacher]\nlayers = [[16, 0, 48]]", "teacher: layers are [[16, 0, 48]]; expected at least one"),
+        ("[teacher]\nensemble = 0", "teacher: ensemble is 0; expected at least 1"),
+        ("[teacher]\nembedding = 0", "teacher: embedding is 0; expected at least 1"),
+        ("[teacher]\ndropout = -0.1", "teacher: dropout is -0.1; expected at least 0 and less than 1"),
+        ("[pretrain]\ndropout = 1.0", "pretrain: dropout is 1.0; expected at least 0 and less than 1"),
+        ("[pretrain]\nprojection = 0", "pretrain: projection is 0; expected at least 1"),
+        ("[pretrain]\nscale = 0.0", "pretrain: scale is 0.0; expected a number above 0"),
+        ("[pretrain]\nweight = -1.0", "pretrain: weight is -1.0; expected at least 0"),
+        ("[finetune]\ndropout = 2.0", "finetune: dropout is 2.0; expected at least 0 and less than 1"),
+        (
+            "[finetune]\nfit.learning_rate = -1.0",
+            "finetune.fit: learning_rate is -1.0; expected a number above 0",
+        ),
+        ("[teacher]\nfit.weight_decay = -1.0", "teacher.fit: weight_decay is -1.0; expected at least 0"),
+        ("[finetune]\nfit.ema_decay = 2.0", "finetune.fit: ema_decay is 2.0; expected at least 0 and less"),
+        ("[finetune]\nfit.ema_from = 1.5", "finetune.fit: ema_from is 1.5; expected 0 to 1"),
+        (
+            "[finetune]\nfit.batch = 99999999999999999999",
+            "finetune.fit: at most 2147483647 epochs, steps or records",
+        ),
+        ("[finetune]\ntask.codes = -0.1", "finetune.task: codes is -0.1; expected at least 0"),
+        (
+            "[finetune]\naugment.crop_samples = -5",
+            "finetune.augment: crop_samples is -5; expected at least 1",
+        ),
+        ("[pretrain]\naugment.noise_mv = -1.0", "pretrain.augment: noise_mv is -1.0; expected at least 0"),
+        (
+            "[finetune]\naugment.crop_samples = 222",
+            "finetune.augment.crop_samples is 222; expected at least 223, which",
+        ),
+        (
+            "[pretrain]\naugment.crop_samples = 5",
+            "pretrain.augment.crop_samples is 5; expected at least 223, which",
+        ),
+        (
+            "[teacher]\naugment.crop_samples = 5",
+            "teacher.augment.crop_samples is 5; expected at least 211, which is what",
+        ),
+        *(
+            (
+                f"[{name}]\naugment = {{ {PATCH} }}",
+                f"{name}.augment.device is given; a table is made of records without a patch",
+            )
+            for name in ("teacher", "pretrain", "finetune")
+        ),
         ("ridge = 0", "ridge is positive"),
         ("ridge = ", "not TOML"),
     ],
@@ -78,6 +133,13 @@ def test_a_mistake_is_named_with_its_file(text: str, message: str, tmp_path: Pat
         load_config(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert message in str(caught.value)
+
+
+def test_padding_networks_see_any_crop_and_narrow_layers_a_short_one() -> None:
+    text = 'methods = ["scratch"]\n[teacher]\nlayers = [[16, 5, 6], [8, 2, 8]]\naugment.crop_samples = 51\n'
+    assert parse_config(text).teacher.receptive_field == 51
+    net1d = f'network = "net1d-small"\n{text}[finetune]\naugment.crop_samples = 5\n'
+    assert parse_config(net1d).finetune.augment.crop_samples == 5
 
 
 def test_the_table_has_the_settings_of_the_recipe_that_ships() -> None:

@@ -127,6 +127,21 @@ def rewritten(
     return path
 
 
+def without_folds(source: WindowStore, path: Path, design: SignalDesign, folds: tuple[int, ...]) -> Path:
+    kept = source.rows_of(tuple(fold for fold in range(1, 10) if fold not in folds))
+    records = list(source.records)
+    write_store(
+        path,
+        design=design,
+        source=source.manifest.source,
+        leads=TWELVE_LEADS,
+        records=[records[row] for row in kept],
+        signals_mv=[source.codes[row] / 4096 for row in kept],
+        samples_per_record=source.manifest.samples_per_record,
+    )
+    return path
+
+
 def test_every_method_answers_for_every_record_in_every_regime_that_it_has(result: ProtocolResult) -> None:
     assert [method.name for method in result.methods] == list(METHODS)
     for method in result.methods:
@@ -294,6 +309,31 @@ def test_a_store_under_another_rule_is_refused(toy_store: Path, design: SignalDe
         run(toy_store, tmp_path, config, design)
 
 
+def test_records_that_are_shorter_than_what_a_network_sees_are_refused_before_anything_is_trained(
+    toy_store: Path, design: SignalDesign, tmp_path: Path
+) -> None:
+    wide = replace(CONFIG, teacher=replace(CONFIG.teacher, layers=((400, 5, 6),), augment=AugmentConfig()))
+    with pytest.raises(StoreError, match="records of 300 samples, the configuration's networks need 400"):
+        run(toy_store, tmp_path / "run", wide, design)
+    assert list((tmp_path / "run" / "parts").iterdir()) == []
+
+
+def test_folds_without_records_are_refused_before_anything_is_trained_where_a_method_asks_for_them(
+    toy_store: Path, design: SignalDesign, tmp_path: Path
+) -> None:
+    """Soft labels of folds 1 to 4 come from inner teachers, to which a pair of them is held out."""
+    path = without_folds(WindowStore.open(toy_store), tmp_path / "store", design, (3, 4))
+    with pytest.raises(StoreError, match="no record of folds 3-4, and 3-4 are held out together") as caught:
+        run(path, tmp_path / "run", FEW, design)
+    assert "\n" not in str(caught.value)
+    assert list((tmp_path / "run" / "parts").iterdir()) == []
+    alone = replace(FEW, methods=("scratch",), regimes=("finetune",))
+    assert len(run(path, tmp_path / "run", alone, design).result.methods) == 1
+    empty = without_folds(WindowStore.open(toy_store), tmp_path / "empty", design, GROUPS[1])
+    with pytest.raises(StoreError, match="no record of folds 5-9, and 5-9 are held"):
+        run(empty, tmp_path / "run2", FEW, design)
+
+
 def test_folds_of_one_class_are_refused_before_anything_is_trained(
     toy_store: Path, design: SignalDesign, tmp_path: Path
 ) -> None:
@@ -301,7 +341,7 @@ def test_folds_of_one_class_are_refused_before_anything_is_trained(
         return replace(record, mi=record.mi and record.fold not in GROUPS[0])
 
     changed = rewritten(WindowStore.open(toy_store), tmp_path / "store", design, healthy)
-    with pytest.raises(StoreError, match="folds 1, 2, 3, 4: all 48 records are of one class"):
+    with pytest.raises(StoreError, match="folds 1-4: all 48 records are of one class"):
         run(changed, tmp_path / "run", CONFIG, design)
     assert list((tmp_path / "run" / "parts").iterdir()) == []
 
