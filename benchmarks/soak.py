@@ -38,11 +38,13 @@ HEART_S: Final = 600.0
 _KINDS: Final = (
     {"kind": "drop", "packets": 2},
     {"kind": "duplicate", "packets": 3},
-    {"kind": "truncate", "packets": 1, "keep_bytes": 97},
+    {"kind": "truncate", "packets": 1},
     {"kind": "reorder"},
     {"kind": "stall", "for_s": 5.0},
     {"kind": "disconnect", "for_s": 20.0},
 )
+# whole samples are left, so that a frame without a checksum does not look cut
+_KEPT_BYTES: Final = {"h10": 97, "movesense": 38, "edgemi": 97}
 _CYCLE_S: Final = 60.0 * len(_KINDS)
 _FIRST_S: Final = 90.0  # the rate of a stamped stream is fitted by then
 
@@ -82,10 +84,11 @@ def _held(run: dict[str, Any]) -> bool:
     return run["unaccounted_samples"] <= run["allowed_samples"] and grown_mib <= GROWTH_MIB
 
 
-def plan() -> FaultPlan:
+def plan(profile: str) -> FaultPlan:
     """A fault a minute, each kind in turn, on a clock that is off."""
+    kept = {"truncate": {"keep_bytes": _KEPT_BYTES[profile]}}
     faults = tuple(
-        Fault(at_s=_FIRST_S + 60.0 * i, every_s=_CYCLE_S, **kind)  # type: ignore[arg-type]
+        Fault(at_s=_FIRST_S + 60.0 * i, every_s=_CYCLE_S, **kind, **kept.get(str(kind["kind"]), {}))  # type: ignore[arg-type, index]
         for i, kind in enumerate(_KINDS)
     )
     return FaultPlan(drift_ppm=100.0, rate_ppm=1200.0, fault=faults)
@@ -93,7 +96,7 @@ def plan() -> FaultPlan:
 
 async def soak(profile: str, hours: float) -> dict[str, Any]:
     """What a stream of `hours` came to."""
-    faults = plan()
+    faults = plan(profile)
     patch = PATCHES[profile](faults)
     heart = synthetic.ecg(HEART_S, rate_hz=500, seed=1).lead("I")
     codes = codes_at(heart, 500, patch.rate_hz, patch.codes_per_mv)

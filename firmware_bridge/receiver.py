@@ -16,7 +16,7 @@ from .session import BadFrame, Battery, Contact, Ended, Message, Refused, Sessio
 from .statistics import StreamStatistics
 
 _STEPS: Final = 4
-_STEPS_WITHIN_S: Final = 300.0
+_STEPS_WITHIN_S: Final = 900.0
 _LOW_PERCENT: Final = 15
 ARRIVAL_SHARE: Final = (
     0.06  # of a patch without a clock: its crystal, the delays of a minute, a frame lost now and then

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import re
+import shlex
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -49,7 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--speed", type=_pace, default=1.0, metavar="X", help="times real time; 0: unpaced (default: 1)"
     )
     parser.add_argument(
-        "--repeat", action="store_true", help="begin the record again at its end instead of stopping"
+        "--repeat",
+        action="store_true",
+        help="begin the record again at its end instead of stopping there for good",
     )
     parser.add_argument(
         "--address",
@@ -87,7 +90,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _signal(args: argparse.Namespace) -> tuple[str, Any, float]:
     if args.record == SYNTHETIC:
-        return "a synthetic heart", synthetic.ecg(_SYNTHETIC_S, rate_hz=500, seed=1).lead("I"), 500.0
+        if args.rate is not None:
+            raise ConfigError(f"--rate is for a CSV without a time column; '{SYNTHETIC}' has its own rate")
+        heart = synthetic.ecg(_SYNTHETIC_S, rate_hz=500, seed=1)
+        return f"a synthetic heart, lead {args.lead}", heart.lead(args.lead), heart.rate_hz
     record = read_record(Path(args.record), lead=args.lead, rate_hz=args.rate)
     for warning in record.warnings:
         print(f"edge-mi: warning: {warning}", file=sys.stderr)
@@ -107,6 +113,7 @@ def _plan(plans: Any, path: Path) -> Any:
 
 async def _serve(args: argparse.Namespace, sensor: Any, what: str) -> int:
     airs: Any = import_module("edge_mi.firmware_bridge.emulator.air")
+    patches: Any = import_module("edge_mi.firmware_bridge.emulator.patches")
     peripheral: Any = import_module("edge_mi.firmware_bridge.emulator.peripheral")
     stopping = Stopping()
     link = args.link or f"unix:edge-mi-{args.profile}"
@@ -115,10 +122,12 @@ async def _serve(args: argparse.Namespace, sensor: Any, what: str) -> int:
         patch = peripheral.Peripheral(source, sink, sensor, address=args.address, speed=args.speed)
         await patch.start()
         pace = f"at {args.speed:g} times real time" if args.speed else "unpaced"
-        reach = f" --link {link}" if link.startswith("unix:") else ""
+        reach = f" --link {shlex.quote(link)}" if link.startswith("unix:") else ""
+        kind = patches.STREAMED_AS.get(args.profile)
+        known = "" if kind is None else f" --profile {kind}"
         print(f"{sensor.patch.name}: {what}, {pace}; reach it with", file=sys.stderr)
         print(
-            f"  edge-mi stream --device '{sensor.patch.name}'{reach} --placement lead-i",
+            f"  edge-mi stream --device '{sensor.patch.name}'{reach}{known} --placement lead-i",
             file=sys.stderr,
             flush=True,
         )

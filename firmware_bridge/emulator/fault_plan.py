@@ -27,16 +27,16 @@ _MOST_PPM: Final = 500_000.0
 class Fault:
     """One fault at `at_s` seconds of the sensor's time, and again every `every_s` (0: once).
 
-    packets: how many a drop, duplicate, truncate, corrupt takes. keep_bytes: what truncate leaves. for_s: of a stall, and
-    how long the patch is away after a disconnect or reset. by_s: how far the clock jumps. percent: of the battery. on: of
-    the contact.
+    packets: how many a drop, duplicate, truncate, corrupt takes. keep_bytes: what truncate leaves, None for half. for_s:
+    of a stall, and how long the patch is away after a disconnect or reset. by_s: how far the clock jumps. percent: of
+    the battery. on: of the contact.
     """
 
     kind: Kind
     at_s: float
     every_s: float = 0.0
     packets: int = 1
-    keep_bytes: int = 97
+    keep_bytes: int | None = None
     for_s: float = 0.0
     by_s: float = 0.0
     percent: int = 5
@@ -88,7 +88,7 @@ class FaultPlan:
             if not least <= value <= most:
                 raise ConfigError(f"{name} is {value:g}; expected {least:g} to {most:g}")
         for each in self.fault:
-            if each.packets < 1 or each.for_s < 0 or each.every_s < 0 or each.keep_bytes < 0:
+            if each.packets < 1 or each.for_s < 0 or each.every_s < 0 or (each.keep_bytes or 0) < 0:
                 raise ConfigError(f"a {each.kind} at {each.at_s:g} s has a negative number, or no packet")
             for name, seconds, least, most in (
                 ("at_s", each.at_s, 0.0, _FARTHEST_S),
@@ -100,6 +100,10 @@ class FaultPlan:
                     raise ConfigError(
                         f"{name} of a {each.kind} is {seconds:g} s; expected {least:g} to {most:g}"
                     )
+            if each.kind == "stall" and not each.for_s:
+                raise ConfigError(f"a stall at {each.at_s:g} s has no for_s, so nothing would be late")
+            if each.kind == "clock_jump" and not each.by_s:
+                raise ConfigError(f"a clock_jump at {each.at_s:g} s has no by_s, so nothing would jump")
             if not 0 <= each.percent <= 100:
                 raise ConfigError(
                     f"a battery of {each.percent} percent at {each.at_s:g} s; expected 0 to 100"

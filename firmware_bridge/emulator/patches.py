@@ -13,6 +13,8 @@ from .h10 import H10
 from .healthypi import HealthyPi
 from .movesense import Movesense
 
+# what the user has to say of an emulated patch whose name does not settle it: this HealthyPi 5 sends every sample
+STREAMED_AS: Final = {"healthypi5": "healthypi5-fw1"}
 PATCHES: Final[dict[str, Callable[[FaultPlan], EmulatedPatch]]] = {
     "h10": lambda plan: H10(refuse=plan.refuse or None, careless=plan.careless),
     "movesense": lambda _: Movesense(),

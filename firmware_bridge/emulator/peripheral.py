@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from edge_mi.optional import require
 
-from .gatt import Characteristic, Send
+from .gatt import BATTERY_SERVICE, DEVICE_INFORMATION, Characteristic, Send
 from .sensor import EmulatedSensor
 
 _QUEUED_PACKETS: Final = 48
@@ -37,7 +37,7 @@ class Peripheral:
         self._answering = False
         self._away_s = 0.0  # from the next loss of the link on
         self._characteristics: dict[str, tuple[Characteristic, Any]] = {}
-        self._alone_since_s: float | None = None
+        self._epoch_s: float | None = None  # the loop's time at which the sensor was switched on
         self.packets = 0
         self.commands: list[bytes] = []
         self.device = self._build(source, sink, address)
@@ -74,10 +74,13 @@ class Peripheral:
         )
         device = devices.Device.from_config_with_hci(configuration, source, sink)
         device.gatt_server.max_mtu = self.sensor.plan.mtu
-        device.add_services([
-            gatt.Service(service.uuid, [self._characteristic(gatt, each) for each in service.characteristics])
-            for service in self.patch.services(self.sensor.state)
-        ])  # fmt: skip
+        for service in self.patch.services(self.sensor.state):
+            wants = self.sensor.plan.pairing and service.uuid not in (BATTERY_SERVICE, DEVICE_INFORMATION)
+            made = [
+                self._characteristic(gatt, device.gatt_server, each, encrypted=wants or each.encrypted)
+                for each in service.characteristics
+            ]
+            device.add_service(gatt.Service(service.uuid, made))
         advertised = core.AdvertisingData
         named = [(advertised.FLAGS, bytes([6])), (advertised.COMPLETE_LOCAL_NAME, self.patch.name.encode())]
         services = self._services_in_air(core)
@@ -95,24 +98,32 @@ class Peripheral:
         found = [core.UUID(_short(uuid)).to_bytes() for uuid in self.patch.advertised]
         return [(kinds[len(uuid)], uuid) for uuid in found]
 
-    def _characteristic(self, gatt: Any, described: Characteristic) -> Any:
+    def _characteristic(self, gatt: Any, server: Any, described: Characteristic, *, encrypted: bool) -> Any:
         kind = gatt.Characteristic
         properties = kind.Properties(0)
         for name in described.properties:
             properties |= kind.Properties[name.upper()]
         permissions = kind.Permissions.READABLE | kind.Permissions.WRITEABLE
-        if described.encrypted or (self.sensor.plan.pairing and "write" in described.properties):
+        if encrypted:
             permissions |= (
                 kind.Permissions.READ_REQUIRES_ENCRYPTION | kind.Permissions.WRITE_REQUIRES_ENCRYPTION
             )
         uuid = described.uuid
-        value: Any = described.value
-        if "write" in described.properties:
-            value = gatt.CharacteristicValue(
-                read=lambda _: described.value,
-                write=lambda connection, data: self._on_write(connection, uuid, data),
-            )
+        value = gatt.CharacteristicValue(
+            read=lambda _: self._value(uuid),
+            write=lambda connection, data: self._on_write(connection, described, data),
+        )
         made = kind(uuid, properties, permissions, value)
+        if encrypted and properties & (kind.Properties.NOTIFY | kind.Properties.INDICATE):
+            # who may not write may not subscribe either; bumble's own descriptor lets everybody. All may read it
+            # (Core Specification 5.4, volume 3, part G, 3.3.3.3)
+            made.descriptors = [
+                gatt.Descriptor(
+                    gatt.GATT_CLIENT_CHARACTERISTIC_CONFIGURATION_DESCRIPTOR,
+                    permissions & ~kind.Permissions.READ_REQUIRES_ENCRYPTION,
+                    server.make_descriptor_value(made),
+                )
+            ]
         made.on(
             made.EVENT_SUBSCRIPTION,
             lambda connection, notify, indicate: self._on_subscription(connection, uuid, notify or indicate),
@@ -120,9 +131,13 @@ class Peripheral:
         self._characteristics[uuid] = (described, made)
         return made
 
+    def _value(self, uuid: str) -> bytes:
+        """What a read gives now."""
+        services = self.patch.services(self.sensor.state)
+        return next(each.value for found in services for each in found.characteristics if each.uuid == uuid)
+
     def _on_connection(self, connection: Any) -> None:
-        if self._alone_since_s is not None and self._speed:
-            self.sensor.pass_time((_now_s() - self._alone_since_s) * self._speed)
+        self._catch_up(alone=True)
         connection.on("disconnection", self._on_disconnection)
 
     def _on_disconnection(self, *_: Any) -> None:
@@ -132,7 +147,6 @@ class Peripheral:
         self._answers, self._answering = [], False
         self.patch.parted()
         away_s, self._away_s = self._away_s, 0.0
-        self._alone_since_s = _now_s() + away_s  # up to then the sensor has gone on already
         self._spawn(self._advertise(away_s), self._background)
 
     def _on_subscription(self, connection: Any, uuid: str, on: bool) -> None:
@@ -142,10 +156,15 @@ class Peripheral:
             self._halt()
             self._follow(connection)
 
-    def _on_write(self, connection: Any, uuid: str, data: bytes) -> None:
+    def _on_write(self, connection: Any, described: Characteristic, data: bytes) -> None:
+        if "write" not in described.properties:
+            att = require("bumble.att", extra="emulate")
+            raise att.ATT_Error(att.ATT_WRITE_NOT_PERMITTED_ERROR)
         self.commands.append(bytes(data))
         before = self.patch.measurement
-        self._answers += self.patch.written(uuid, bytes(data), connection.att_mtu, self.sensor.state)
+        self._answers += self.patch.written(
+            described.uuid, bytes(data), connection.att_mtu, self.sensor.state
+        )
         if self.patch.measurement != before:
             self._halt()  # before the answer, behind which nothing of the old measurement may come
         if not self._answering:
@@ -162,7 +181,6 @@ class Peripheral:
 
     def _follow(self, connection: Any) -> None:
         if self.patch.measuring and not self.streaming:
-            self.sensor.begin()
             self._task = self._spawn(self._stream(connection), self._over_link)
 
     def _halt(self) -> None:
@@ -196,13 +214,22 @@ class Peripheral:
             self._spawn(self.drop_link(), self._background)
 
     async def _stream(self, connection: Any) -> None:
+        if self._speed:
+            await asyncio.sleep(self._paced(self.sensor.plan.slow_start_s))
+        epoch_s = self._switch_on()
+        self._catch_up(alone=False)
+        self.sensor.begin()
+        try:
+            await self._send_packets(connection, epoch_s)
+        finally:
+            self._rest()
+
+    async def _send_packets(self, connection: Any, epoch_s: float) -> None:
         queue = self.device.host.get_data_packet_queue(connection.handle)
-        began_s, sensor_s = _now_s() + self._paced(self.sensor.plan.slow_start_s), None
         while not self.sensor.plan.mute:
             packet = self.sensor.next_packet(connection.att_mtu)
-            sensor_s = packet.due_s if sensor_s is None else sensor_s
             if self._speed:
-                await asyncio.sleep(max(0.0, began_s + self._paced(packet.due_s - sensor_s) - _now_s()))
+                await asyncio.sleep(max(0.0, epoch_s + self._paced(packet.due_s) - _now_s()))
             self.packets += 1
             await self._send(connection, packet.sends)
             if not self._speed and queue.pending > _QUEUED_PACKETS:
@@ -213,6 +240,22 @@ class Peripheral:
                 self._spawn(self.drop_link(), self._background)  # not here: the loss cancels this task
             if packet.after is not None:
                 return
+
+    def _switch_on(self) -> float:
+        """The sensor is on from its first measurement: a record that ran before anybody came would be of no use."""
+        if self._epoch_s is None:
+            self._epoch_s = _now_s() - self._paced(self.sensor.world_s)
+        return self._epoch_s
+
+    def _catch_up(self, *, alone: bool) -> None:
+        """The sensor went on while it had nobody to send to. Where nothing is waited for, it did not."""
+        if self._speed and self._epoch_s is not None:
+            self.sensor.live_until((_now_s() - self._epoch_s) * self._speed, alone=alone)
+
+    def _rest(self) -> None:
+        """Nothing is sent from now on; a machine too slow for the pace loses the sensor no samples."""
+        if self._epoch_s is not None:
+            self._epoch_s = max(self._epoch_s, _now_s() - self._paced(self.sensor.due_s))
 
     def _paced(self, seconds: float) -> float:
         return seconds / self._speed if self._speed else 0.0

@@ -38,8 +38,8 @@ class Packet:
 class EmulatedSensor:
     """codes: int (n,), the record in the patch's own integers at its rate; what is beyond its range is clipped.
 
-    repeat: begin the record again at its end, instead of ending the measurement. made: samples since it was switched
-    on, sent or not. Raises SignalError for another shape or no samples.
+    repeat: begin the record again at its end; without it the measurement ends there, and so does every later one. made:
+    samples since it was switched on, sent or not. Raises SignalError for another shape or no samples.
     """
 
     def __init__(
@@ -61,32 +61,37 @@ class EmulatedSensor:
         self._status_s = 0.0  # when it was told last, on the sensor's own time
 
     @property
-    def ended(self) -> bool:
-        """Whether the record is over."""
-        return self._position >= len(self._codes) and not self._repeat
+    def world_s(self) -> float:
+        """The world's time since the sensor was switched on, at the sample that it makes next."""
+        return self._own_s / self._own_per_world
+
+    @property
+    def due_s(self) -> float:
+        """The world's time at which what it made so far is sent."""
+        return max(self.world_s, self._stalled_until_s)
 
     def begin(self) -> None:
-        """A measurement begins, or goes on over another link: at the start of the record again, if that was over."""
-        if self.ended:
-            self._position = 0
+        """A measurement begins, or goes on over another link; what was stalled or held back on the old one is gone."""
+        self._stalled_until_s = 0.0
         self._held, self._status_s = (), self._own_s
 
-    def pass_time(self, seconds: float) -> None:
-        """The sensor goes on while nobody listens."""
-        self._advance(round(seconds * self._true_hz))
-        self.patch.alone(seconds)
+    def live_until(self, world_s: float, *, alone: bool) -> None:
+        """The sensor goes on to this time of the world while it sends nothing. alone: whether nobody is connected."""
+        missing = round(world_s * self._own_per_world * self._true_hz) - self.made
+        if missing > 0:
+            self._pass(missing, alone=alone)
 
     def next_packet(self, mtu: int) -> Packet:
         """The next samples as notifications, with whatever goes wrong with them."""
         number = self.made - self._numbered_from
         codes = self._take(self.patch.samples_in_packet(mtu))
         if codes.size == 0:
-            return Packet(self._due_s(), self.patch.ended(), "end")
+            return Packet(self.due_s, self.patch.ended(), "end")
         stamps_ns = self._stamp_ns(number), self._stamp_ns(number + len(codes) - 1)
         self._advance(len(codes))
         status, struck = self._strike(len(codes))
         sends = [*self._harm([*self.patch.packet(codes, number, stamps_ns, self.state)]), *status]
-        due_s = self._due_s()
+        due_s = self.due_s
         if any(fault.kind == "end" for fault in struck):
             sends += self.patch.ended()
         away = [fault for fault in struck if fault.kind in ("disconnect", "reset")]
@@ -102,6 +107,10 @@ class EmulatedSensor:
         return self.made / self._true_hz
 
     @property
+    def _own_per_world(self) -> float:
+        return 1 + self.plan.drift_ppm * _PPM
+
+    @property
     def _true_hz(self) -> float:
         """Samples in a second of the sensor's own clock."""
         return self.patch.rate_hz * (1 + self.plan.rate_ppm * _PPM)
@@ -109,16 +118,15 @@ class EmulatedSensor:
     def _stamp_ns(self, number: int) -> int:
         return self._clock_ns + round(number / self._true_hz * 1e9)
 
-    def _world_s(self) -> float:
-        return self._own_s / (1 + self.plan.drift_ppm * _PPM)
-
-    def _due_s(self) -> float:
-        return max(self._world_s(), self._stalled_until_s)
-
     def _take(self, n: int) -> Codes:
         if self._repeat:
             return self._codes[np.arange(self._position, self._position + n) % len(self._codes)]
         return self._codes[self._position : self._position + n]
+
+    def _pass(self, n: int, *, alone: bool) -> None:
+        self._advance(n)
+        if alone:
+            self.patch.alone(n / self._true_hz)
 
     def _advance(self, n: int) -> None:
         self.made += n
@@ -145,14 +153,14 @@ class EmulatedSensor:
         if fault.kind == "reset":
             self.patch.reset()
             self._numbered_from, self._clock_ns = self.made, self.patch.clock_start_ns
-        self.pass_time(fault.for_s)
+        self._pass(round(fault.for_s * self._true_hz), alone=True)
 
     def _begin_fault(self, fault: Fault) -> Sequence[Send]:
         match fault.kind:
             case "drop" | "duplicate" | "truncate" | "corrupt" | "reorder":
                 self._left[fault.kind] = (fault, fault.packets)
             case "stall":
-                self._stalled_until_s = max(self._stalled_until_s, self._world_s() + fault.for_s)
+                self._stalled_until_s = max(self._stalled_until_s, self.world_s + fault.for_s)
             case "clock_jump":
                 self._clock_ns += round(fault.by_s * 1e9)
             case "battery":
@@ -170,7 +178,7 @@ class EmulatedSensor:
         if self._strikes("drop"):
             sends = []
         if (fault := self._strikes("truncate")) is not None:
-            sends = [Send(each.characteristic, each.data[: fault.keep_bytes]) for each in sends]
+            sends = [Send(each.characteristic, _cut(each.data, fault.keep_bytes)) for each in sends]
         if self._strikes("corrupt"):
             sends = [Send(each.characteristic, _corrupted(each.data)) for each in sends]
         if self._strikes("duplicate"):
@@ -186,6 +194,11 @@ class EmulatedSensor:
             return None
         self._left[kind] = (fault, packets - 1)
         return fault
+
+
+def _cut(data: bytes, keep_bytes: int | None) -> bytes:
+    """The first half, unless the plan says how much is left."""
+    return data[: len(data) // 2 if keep_bytes is None else keep_bytes]
 
 
 def _corrupted(data: bytes) -> bytes:

@@ -7,6 +7,7 @@ from typing import get_args
 import numpy as np
 import pytest
 from edge_mi.firmware_bridge import edge_mi_packet, healthypi_packets, movesense_gsp, polar_pmd
+from edge_mi.firmware_bridge.emulator.edge_mi_patch import EdgeMiPatch
 from edge_mi.firmware_bridge.emulator.fault_plan import (
     MTU_LIMITS,
     NO_FAULTS,
@@ -15,7 +16,7 @@ from edge_mi.firmware_bridge.emulator.fault_plan import (
     Kind,
     read_plan,
 )
-from edge_mi.firmware_bridge.emulator.gatt import EmulatedPatch, SensorState
+from edge_mi.firmware_bridge.emulator.gatt import EmulatedPatch, Send, SensorState
 from edge_mi.firmware_bridge.emulator.h10 import H10
 from edge_mi.firmware_bridge.emulator.patches import PATCHES
 from edge_mi.firmware_bridge.emulator.sensor import EmulatedSensor, Packet
@@ -98,6 +99,8 @@ def test_a_plan_is_read() -> None:
             "for_s of a reset is 1e.308 s; expected 0 to 86400",
         ),
         ("[[fault]]\nkind = 'clock_jump'\nat_s = 1\nby_s = -1e300", "by_s of a clock_jump is -1e.300 s"),
+        ("[[fault]]\nkind = 'stall'\nat_s = 1", "a stall at 1 s has no for_s"),
+        ("[[fault]]\nkind = 'clock_jump'\nat_s = 1", "a clock_jump at 1 s has no by_s"),
         ("fault = 3", "fault"),
         ("fault = [3]", "no table"),
         ("mtu = ", "not TOML"),
@@ -132,6 +135,19 @@ def test_a_truncated_packet_may_still_decode_or_not() -> None:
     (broken,) = packets(Fault(kind="truncate", at_s=at(5), keep_bytes=96))[5].sends
     with pytest.raises(FrameError):
         decode_ecg_frame(broken.data)
+
+
+@pytest.mark.parametrize("profile", PATCHES)
+def test_a_truncated_packet_of_every_patch_is_half_as_long_unless_the_plan_says_otherwise(
+    profile: str,
+) -> None:
+    plan = read_plan('[[fault]]\nkind = "truncate"\nat_s = 0.0')
+    made = []
+    for each in (plan, NO_FAULTS):
+        patch = PATCHES[profile](each)
+        listen_to(patch)
+        made.append(EmulatedSensor(patch, np.arange(1000), each).next_packet(247).sends)
+    assert made[0] == [Send(whole.characteristic, whole.data[: len(whole.data) // 2]) for whole in made[1]]
 
 
 def test_a_clock_that_jumps_and_one_that_is_reset() -> None:
@@ -225,9 +241,9 @@ _FAULTS = st.builds(
     at_s=_SOON_S,
     every_s=st.just(0.0) | st.floats(0.001, 20),
     packets=st.integers(1, 2**70),
-    keep_bytes=st.integers(0, 2**70),
-    for_s=st.floats(0, 86_400),
-    by_s=st.floats(-1e10, 1e10),
+    keep_bytes=st.none() | st.integers(0, 2**70),
+    for_s=st.floats(1e-3, 86_400),
+    by_s=st.floats(-1e10, 1e10).filter(bool),
     percent=st.integers(0, 100),
     on=st.booleans(),
 )
@@ -256,6 +272,7 @@ def test_any_plan_yields_packets_and_no_exception(
         if not patch.measuring:
             listen_to(patch)
             sensor.begin()
+            due_s = sensor.world_s  # a stall ends with its link
         packet = sensor.next_packet(plan.mtu)
         assert all(isinstance(each.data, bytes) for each in packet.sends)
         assert np.isfinite(packet.due_s)
@@ -277,6 +294,55 @@ def test_the_end_of_the_record_ends_the_measurement_or_begins_it_again() -> None
     found = packets(frames=FRAMES + 1)
     assert found[-1].after == "end"
     assert firsts(packets(frames=FRAMES + 2, repeat=True))[-2:] == [[0], [1]]
+
+
+@pytest.mark.parametrize("profile", PATCHES)
+def test_behind_the_end_of_the_record_every_measurement_ends_at_once(profile: str) -> None:
+    patch = PATCHES[profile](NO_FAULTS)
+    sensor = EmulatedSensor(patch, np.arange(100), NO_FAULTS)
+    listen_to(patch)
+    while sensor.next_packet(247).after is None:
+        pass
+    for _ in range(3):
+        listen_to(patch)
+        sensor.begin()
+        last = sensor.next_packet(247)
+        assert (last.after, patch.measuring) == ("end", False)
+        assert {each.characteristic for each in last.sends} <= {
+            polar_pmd.CONTROL_POINT,
+            edge_mi_packet.CONTROL,
+        }
+
+
+def test_a_stall_ends_with_its_link() -> None:
+    sensor = EmulatedSensor(
+        H10(), np.arange(FRAMES * N), FaultPlan(fault=(Fault(kind="stall", at_s=1, for_s=60),))
+    )
+    while sensor.next_packet(232).due_s < 60:
+        pass
+    sensor.begin()
+    assert sensor.next_packet(232).due_s == sensor.world_s < 5
+
+
+def test_time_that_passes_unheard_is_rounded_once_and_not_each_time() -> None:
+    sensor = EmulatedSensor(EdgeMiPatch(), np.arange(100), FaultPlan(drift_ppm=10_000), repeat=True)
+    for i in range(1, 10_001):
+        sensor.live_until(i * 0.0011, alone=False)
+    assert sensor.made == round(11 * 250 * 1.01)
+    sensor.live_until(1.0, alone=False)  # it is there already
+    assert sensor.made == round(11 * 250 * 1.01)
+
+
+def test_only_time_without_a_link_counts_to_the_minute_after_which_an_edgemi_patch_stops() -> None:
+    patch = EdgeMiPatch()
+    listen_to(patch)
+    sensor = EmulatedSensor(patch, np.arange(100), repeat=True)
+    patch.parted()
+    sensor.live_until(59, alone=True)
+    sensor.live_until(500, alone=False)
+    assert patch.measurement == 1
+    sensor.live_until(502, alone=True)
+    assert patch.measurement == 0
 
 
 def test_a_clock_that_drifts_is_late_by_the_worlds() -> None:

@@ -96,6 +96,6 @@ async def test_a_patch_that_does_not_pair_is_refused_in_one_line(
 @in_virtual_time
 async def test_a_patch_that_demands_what_nobody_wanted_is_given_up_with_its_reason(tmp_path: Path) -> None:
     async with worn(tmp_path / "hci", ramp(1000), pairing=True) as patch:
-        with pytest.raises(PatchError, match=r"^the command failed: INSUFFICIENT_\w+: ask for .* --encrypt$"):
+        with pytest.raises(PatchError, match=r"^the \w+ failed: INSUFFICIENT_\w+: ask for .* --encrypt$"):
             await listen(tmp_path / "hci", **PATIENCE)
         assert not patch.patch.measuring

@@ -10,16 +10,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from air import PATIENCE_S, STOPS, Output, environment, microvolts, program, refused, start
-from edge_mi.firmware_bridge.emulator.patches import PATCHES
+from edge_mi.firmware_bridge.emulator.patches import PATCHES, STREAMED_AS
 from edge_mi.firmware_bridge.profiles import PROFILES
+from edge_mi.firmware_bridge.resample import codes_at
 from processes import wait_for
 
-from edge_mi.records import write_wfdb
-
-# what is refused, and by what the user says that he knows better
-INSISTED = {"healthypi5": ["--profile", "healthypi5-fw1"]}
+from edge_mi import synthetic
+from edge_mi.cli.emulate import SYNTHETIC
+from edge_mi.records import read_record, write_wfdb
 
 
 @pytest.fixture
@@ -28,9 +29,15 @@ def record(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def emulator(link: Path, *words: object, profile: str = "h10") -> Iterator[list[str]]:
-    """The emulator while the block lasts; gives what it says to type, without the program's own name."""
-    process = start("emulate", profile, *words, "--link", f"unix:{link}")
+def emulator(
+    link: Path, *words: object, profile: str = "h10", record: str | None = None
+) -> Iterator[list[str]]:
+    """The emulator while the block lasts; gives what it says to type, without the program's own name.
+
+    words: the record and what follows it, or only this where `record` names it.
+    """
+    named = [] if record is None else [record]
+    process = start("emulate", profile, *named, *words, "--link", f"unix:{link}")
     assert process.stderr is not None
     wait_for(process.stderr, "reach it with")
     typed = shlex.split(process.stderr.readline())
@@ -68,16 +75,41 @@ def test_every_patch_that_can_be_emulated_can_be_named_to_stream() -> None:
 
 @pytest.mark.parametrize("profile", PATCHES)
 def test_what_it_says_to_type_streams_the_patch(profile: str, record: Path, tmp_path: Path) -> None:
-    with emulator(tmp_path / "hci", record, "--speed", 0, profile=profile) as typed:
+    with emulator(tmp_path / "hci", record, "--speed", 0, "--repeat", profile=profile) as typed:
+        process = start(*typed)
+        assert process.stdout is not None
+        wait_for(process.stdout, "not enough signal yet")  # the first decision
+        process.terminate()
+        out, err = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, "samples in" in err) == (0, True), err
+    assert "RESULT" in out
+
+
+@pytest.mark.parametrize("profile", PATCHES)
+def test_its_profile_by_name_streams_the_patch_or_is_refused_with_the_reason(
+    profile: str, record: Path, tmp_path: Path
+) -> None:
+    with emulator(tmp_path / "hci", record, "--speed", 0, "--repeat", profile=profile) as typed:
         named = program(*typed, "--seconds", 2, "--json", "--profile", profile)
-        told = program(*typed, "--seconds", 2, "--json", *INSISTED.get(profile, []))
-    assert told.returncode == 0, told.stderr
-    assert '"t_s"' in told.stdout
-    assert "samples in" in told.stderr
-    if profile in INSISTED:
+    if profile in STREAMED_AS:
         assert (named.returncode, "leaves out every ninth sample" in named.stderr) == (2, True)
     else:
         assert (named.returncode, '"t_s"' in named.stdout) == (0, True)
+
+
+@pytest.mark.parametrize(("more", "lead"), [([], "I"), (["--lead", "v3"], "V3")])
+def test_a_made_heart_has_the_lead_that_is_asked_for(more: list[str], lead: str, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    with emulator(tmp_path / "hci", "--speed", 0, *more, record=SYNTHETIC) as typed:
+        assert program(*typed, "--seconds", 12, "--record", kept).returncode == 0
+    heard_mv = read_record(kept / "ecg").samples_mv[: 12 * 130]
+    heart = synthetic.ecg(300, rate_hz=500, seed=1)
+    off_mv = {
+        name: np.abs(codes_at(heart.lead(name), 500, 130, 1000)[: len(heard_mv)] / 1000 - heard_mv).max()
+        for name in heart.leads
+    }
+    assert min(off_mv, key=lambda name: off_mv[name]) == lead
+    assert off_mv[lead] < 0.002
 
 
 # plans
@@ -165,10 +197,26 @@ def test_what_cannot_be_is_one_line(
     assert sorted(record.parent.iterdir()) == before
 
 
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--rate", "5"], "--rate is for a CSV without a time column"),
+        (["--rate", "500"], "--rate is for a CSV without a time column"),
+        (["--lead", "V7"], "no lead 'V7'; expected one of I, II"),
+    ],
+)
+def test_what_a_made_heart_does_not_have_is_one_line(more: list[str], message: str, tmp_path: Path) -> None:
+    link = tmp_path / "hci"
+    done = program("emulate", "h10", SYNTHETIC, "--link", f"unix:{link}", *more)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1), done.stderr
+    assert message in done.stderr
+    assert not link.exists()
+
+
 def test_a_second_emulator_at_the_same_place_is_refused_and_the_first_serves_on(
     record: Path, tmp_path: Path, capsys: Output
 ) -> None:
-    with emulator(tmp_path / "hci", record, "--speed", 0) as typed:
+    with emulator(tmp_path / "hci", record, "--speed", 0, "--repeat") as typed:
         refused(["emulate", "h10", str(record), "--link", f"unix:{tmp_path / 'hci'}"], capsys, "already")
         assert program(*typed, "--seconds", 1).returncode == 0
 

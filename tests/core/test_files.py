@@ -11,10 +11,11 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from closed import close
 
 from edge_mi import files
 from edge_mi.errors import OutputError
-from edge_mi.files import new_file, new_folder, write_file
+from edge_mi.files import check_free, check_place, new_file, new_folder, write_file
 
 
 def names(folder: Path) -> list[str]:
@@ -42,6 +43,24 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
         write_file(target, b"new")
     assert target.read_bytes() == b"old"
     assert names(tmp_path) == ["f"]
+
+
+@pytest.mark.parametrize("refused", [check_place, lambda path: check_free(path, (), False)])
+@pytest.mark.parametrize("deep", ["f", "new/f"])
+def test_a_place_in_a_folder_that_may_not_be_entered_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: Callable[[Path], None], deep: str
+) -> None:
+    close(tmp_path / "closed", monkeypatch)
+    with pytest.raises(OutputError, match=r"^cannot write "):
+        refused(tmp_path / "closed" / deep)
+
+
+def test_a_folder_that_is_to_be_replaced_and_may_not_be_looked_into_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close(tmp_path / "closed", monkeypatch)
+    with pytest.raises(OutputError, match=r"^cannot write .*closed: Permission denied$"):
+        check_free(tmp_path / "closed", ("f",), True)
 
 
 @pytest.mark.parametrize("error", [KeyError, KeyboardInterrupt])

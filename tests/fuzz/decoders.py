@@ -1,11 +1,11 @@
 """What reads bytes from the air, under a fuzzer that follows its branches: a frame or the documented error, nothing else.
 
-`make fuzz` runs a million inputs through each; `python tests/fuzz/decoders.py [NAME [RUNS]]` runs one. Needs atheris.
+`make fuzz` runs a million inputs through each; `python tests/fuzz/decoders.py [NAME [RUNS]]` runs one. Needs atheris. A
+target of streams says at its end how many frames got through, and fails where none did.
 """
 
 from __future__ import annotations
 
-import binascii
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,17 +16,16 @@ import atheris
 
 with atheris.instrument_imports(include=["edge_mi.firmware_bridge"]):
     from edge_mi.firmware_bridge import edge_mi_packet, healthypi_packets, movesense_gsp, polar_pmd
-    from edge_mi.firmware_bridge.battery import BATTERY_LEVEL, decode_battery
-    from edge_mi.firmware_bridge.profile import Wishes
-    from edge_mi.firmware_bridge.profiles import PROFILES
-    from edge_mi.firmware_bridge.receiver import Receiver
-    from edge_mi.firmware_bridge.statistics import StreamStatistics
+    from edge_mi.firmware_bridge.battery import decode_battery
     from journals import TARGETS as JOURNALS
+    from streams import STREAMS, StreamTarget, sealed
 
 from edge_mi.errors import FrameError
 
 RUNS = 1_000_000
-SLOW = ("journal", "journal-torn")  # files of this machine, not bytes from the air: a tenth
+SLOW = ("journal", "journal-torn", *STREAMS)  # files of this machine, and many frames in each input: a tenth
+LONGEST = 600  # bytes of an input: more than a notification
+LONGEST_STREAM = 200  # what takes some 100 frames
 
 
 def or_frame_error(decode: Callable[[bytes], object]) -> Callable[[bytes], None]:
@@ -37,28 +36,22 @@ def or_frame_error(decode: Callable[[bytes], object]) -> Callable[[bytes], None]
     return run
 
 
-def sealed(body: bytes) -> bytes:
-    """With the checksum that it should have."""
-    return body + binascii.crc_hqx(body, 0xFFFF).to_bytes(2, "little")
-
-
-def receiver(key: str) -> Callable[[bytes], None]:
-    """A whole stream of notifications of one profile: each is a length, a characteristic and its bytes."""
-    profile = PROFILES[key]
-    places = [*profile.subscribe, BATTERY_LEVEL]
+def counted(name: str, target: Callable[[bytes], Any], runs: int) -> Callable[[bytes], Any]:
+    """`target`, which says behind its last input how many frames got through; the fuzzer leaves nobody a later word."""
+    if not isinstance(target, StreamTarget):
+        return target
+    inputs = 0
 
     def run(data: bytes) -> None:
-        given = atheris.FuzzedDataProvider(data)
-        stream = Receiver(lambda before: profile.next_session(Wishes(), before), StreamStatistics())
-        stream.begin()
-        host_s = 0.0
-        while given.remaining_bytes():
-            host_s += given.ConsumeIntInRange(0, 2000) / 1000
-            place = places[given.ConsumeIntInRange(0, len(places) - 1)]
-            stream.receive(place, given.ConsumeBytes(given.ConsumeIntInRange(0, 520)), host_s)
-            if given.ConsumeIntInRange(0, 15) == 0:
-                stream.interrupt("link_lost")
-                stream.begin()
+        nonlocal inputs
+        target(data)
+        inputs += 1
+        if inputs == runs:
+            print(
+                f"{name}: {inputs} inputs, {target.streams} streams, {target.chunks} frames of {target.samples} samples",
+                flush=True,
+            )
+            assert target.chunks, "no frame got through: nothing behind the decoder was tried"
 
     return run
 
@@ -82,7 +75,7 @@ TARGETS: dict[str, Callable[[bytes], Any]] = {
     "edgemi-sealed-control": or_frame_error(lambda data: edge_mi_packet.decode_control(sealed(data))),
     "edgemi-sealed-command": or_frame_error(lambda data: edge_mi_packet.decode_command(sealed(data))),
     "battery": decode_battery,
-    **{f"{key}-stream": receiver(key) for key in PROFILES},
+    **STREAMS,
     **JOURNALS,
 }
 
@@ -99,7 +92,7 @@ def main() -> int:
             if subprocess.run([sys.executable, __file__, each, str(count)]).returncode
         ]
         print(
-            f"{len(TARGETS)} targets, {runs} inputs each, {runs // 10} of {' and '.join(SLOW)}"
+            f"{len(TARGETS)} targets, {runs} inputs each, {runs // 10} of {', '.join(SLOW)}"
             + (f"; failed: {', '.join(failed)}" if failed else "")
         )
         return int(bool(failed))
@@ -107,7 +100,9 @@ def main() -> int:
         print(f"unknown target {name!r}; there are {' '.join(TARGETS)}, or all", file=sys.stderr)
         return 2
     print(name, flush=True)
-    atheris.Setup([sys.argv[0], f"-atheris_runs={runs}", "-max_len=600", "-verbosity=0"], TARGETS[name])
+    run = counted(name, TARGETS[name], runs)
+    longest = LONGEST_STREAM if name in STREAMS else LONGEST
+    atheris.Setup([sys.argv[0], f"-atheris_runs={runs}", f"-max_len={longest}", "-verbosity=0"], run)
     atheris.Fuzz()
     return 0
 

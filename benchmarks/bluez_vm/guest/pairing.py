@@ -20,9 +20,9 @@ _CALL_S = 5.0
 async def agreed(lab: Lab) -> Json:
     """An H10 that demands encryption, with the bridge's agent; the second time over the bond that there is."""
     frames, encrypted = 0, []
-    async with lab.patch("h10", samples=_FRAMES * SAMPLES_PER_FRAME, plan=_PLAN) as patch:
+    async with lab.patch("h10", samples=1 << 14, repeat=True, plan=_PLAN) as patch:
         for _ in range(2):
-            listening = asyncio.create_task(listen(patch, choices=Choices(encrypt=True)))
+            listening = asyncio.create_task(listen(patch, frames=_FRAMES, choices=Choices(encrypt=True)))
             state = await patch.until(lambda state: state["encrypted"], "an encrypted link")
             encrypted.append(state["encrypted"])
             heard = await listening
