@@ -145,7 +145,7 @@ soak: $(TEST)/.done
 	$(TEST)/bin/python -m edge_mi.benchmarks.soak > $(RESULTS)/soak.json
 	$(TEST)/bin/python -m edge_mi.benchmarks.documents
 
-# a million inputs through everything that reads bytes from the air, guided by its branches
+# a million inputs through every decoder of bytes from the air, a tenth of that through whole streams, guided by branches
 fuzz: $(TEST)/.done
 	$(TEST)/bin/python -m pip --disable-pip-version-check -q install -c $(CONSTRAINTS) atheris
 	$(TEST)/bin/python tests/fuzz/decoders.py

@@ -23,18 +23,17 @@ def aims_said(cv: Json, int8: Json) -> str:
     for task, (least, hoped) in AIMS.items():
         figure = find_figure(cv, "lead_i", "auroc", task)
         assert figure is not None, f"no AUROC of {task} in the cross-validation"
-        asked.append(f"{question(task)} at least {least:.2f}, hoped for {hoped:.2f}")
+        asked.append(f"{question(task)} at least {least:.2f}, better {hoped:.2f}")
         for aim in (least, hoped):
             (reached if figure["value"] >= aim else missed).append(
                 f"{aim:.2f} in {question(task)} ({figure['value']:.3f})"
             )
     lost = find_figure(int8, "lead_i_int8 minus lead_i", "auroc_difference", "mi_vs_all")
     assert lost is not None, "no difference of int8 and float"
-    (reached if lost["value"] >= -INT8_LOSS else missed).append(f"int8 ({lost['value']:+.4f})")
+    (reached if lost["value"] >= -INT8_LOSS else missed).append(f"that of int8 ({lost['value']:+.4f})")
     return (
-        f"What was aimed at, cross-validated: AUROC of {'; of '.join(asked)}; int8 through the stream at most "
-        f"{INT8_LOSS:g} less. "
-        f"Reached: {'; '.join(reached) or 'nothing'}. **Missed: {'; '.join(missed) or 'nothing'}.**"
+        f"Aims, cross-validated: AUROC of {'; of '.join(asked)}; int8 through the stream at most {INT8_LOSS:g} less. "
+        f"Reached: {'; '.join(reached) or 'none'}. **Missed: {'; '.join(missed) or 'none'}.**"
     )
 
 

@@ -21,11 +21,11 @@ _CONTROLS: Final = {  # trial -> how it is said; the trial's outcome is its own 
 }
 
 
-def alignment_said(cv: Json, trials: Json) -> str:
-    """Whether the aligned network beats the same from scratch, with the differences, their intervals and the controls."""
+def alignment_said(cv: Json, trials: Json) -> list[str]:
+    """Whether the aligned network beats the same from scratch, then a list: differences with intervals, and controls."""
     found = [find_figure(cv, _SUBJECT, "auroc_difference", task) for task in TASKS]
     if found[0] is None:
-        return "What alignment gives was not measured (`edge-mi train cv --scratch` does)."
+        return ["What alignment gives was not measured (`edge-mi train cv --scratch` does)."]
     (low, high), (low_seeds, high_seeds) = found[0]["interval"], found[0]["interval_with_seeds"]
     verdict = (
         "Pre-training by alignment helps on these data" if low_seeds > 0
@@ -40,11 +40,18 @@ def alignment_said(cv: Json, trials: Json) -> str:
         for each in found
         if each is not None
     ]
-    return (
-        f"{verdict}{_cause(trials)}. AUROC of the aligned network minus that of the same network with the same fine-tuning from scratch, {len(found[0]['each'])} networks "
-        f"each, in pairs, n = {found[0]['n']}: {'; '.join(said)}. Controls, {len(trials['seeds'])} networks each, {question(TASKS[0])}, seeds drawn too: "
-        f"{'; '.join(_control(trials, name) for name in _CONTROLS)}. All trials are in docs/figures.md, What else was tried; the other methods there, in SelfMIS and its rivals."
-    )
+    networks, task = len(trials["seeds"]), question(TASKS[0])
+    return [
+        f"{verdict}{_cause(trials)}.",
+        "",
+        f"* AUROC of the aligned network minus that of the same network with the same fine-tuning from scratch, {len(found[0]['each'])} "
+        f"networks each, in pairs, n = {found[0]['n']}: {'; '.join(said)}.",
+        *(
+            f"* Control, {networks} networks each, {task}, seeds drawn too: {_control(trials, name)}."
+            for name in _CONTROLS
+        ),
+        "* Every trial is in docs/figures.md, What else was tried; the other methods in SelfMIS and its rivals, there too.",
+    ]
 
 
 def _cause(trials: Json) -> str:

@@ -161,7 +161,7 @@ def _headline(bundle: Bundle, results: dict[str, Json]) -> list[str]:
         "Intervals are bootstraps over patients. "
         f"Made by `make model` and `edge-mi train cv`; everything else is in [docs/figures.md](docs/figures.md).{sample_of(cv['records'])}",
         "",
-        alignment_said(cv, results["trials"]),
+        *alignment_said(cv, results["trials"]),
         "",
         aims_said(cv, int8_cross),
         "",
@@ -278,7 +278,7 @@ def _card(bundle: Bundle, results: dict[str, Json]) -> list[str]:
         f"A network of {info.net.parameters:,} parameters that reads {info.net.window_s:.2f} s of lead I at {info.net.rate_hz} Hz, in int8, "
         "and gives the probability that the ECG shows a pattern of myocardial infarction, old or new.",
         "",
-        alignment_said(cv, results["trials"]),
+        *alignment_said(cv, results["trials"]),
         "",
         "## What it was trained on",
         "",
