@@ -54,6 +54,19 @@ def alignment_said(cv: Json, trials: Json) -> list[str]:
     ]
 
 
+def alignment_in_short(cv: Json, trials: Json) -> str:
+    """The same for who reads on: the difference, and what the controls make of it."""
+    found = find_figure(cv, _SUBJECT, "auroc_difference", TASKS[0])
+    if found is None:
+        return alignment_said(cv, trials)[0]
+    own = f"{found['value']:+.4f} ({interval(found['interval_with_seeds'], signed=True)}, patients and seeds drawn)"
+    controls = "; ".join(_control(trials, name) for name in _CONTROLS)
+    return (
+        f"{alignment_said(cv, trials)[0]} AUROC of {question(TASKS[0])}, aligned with 12 leads first minus the same network from "
+        f"scratch: {own}. Controls: {controls}."
+    )
+
+
 def _cause(trials: Json) -> str:
     """What the controls say of the cause."""
     labels, longer = (_minus(trials, name)["patients_and_seeds"] for name in _CONTROLS)

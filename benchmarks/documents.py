@@ -22,7 +22,7 @@ from edge_mi.markdown import table as _table
 from edge_mi.notice import NOTICE
 
 from .aims import AIMS, aims_said, int8_said
-from .alignment_figures import alignment_said
+from .alignment_figures import alignment_in_short, alignment_said
 from .ble_vm_figures import ble_vm_figures
 from .bridge_figures import bridge_figures
 from .bridge_states import bridge_states
@@ -155,13 +155,16 @@ def _headline(bundle: Bundle, results: dict[str, Json]) -> list[str]:
         )
     )
     return [
+        "MI: myocardial infarction. AUROC: how often a record with it gets a higher probability than one without (0.5 is a guess, 1 is "
+        "perfect). Folds are the ten parts of PTB-XL; *three groups*: networks that saw six of folds 1 to 9, judged on the other three.",
+        "",
         *_table(["PTB-XL, lead I", "question", "AUROC", "95 %", "MI / n"], rows),
         "",
         f"Weights, thresholds and calibration saw nothing of fold 9; the architecture and the recipe were chosen by cross-validation over folds 1 to 9. int8 minus float, in pairs: {lost.value:+.4f} ({_interval(lost.interval, signed=True)}), n = {lost.n}; {int8_said(int8_cross)}. "
-        "Intervals are bootstraps over patients. "
+        "n is smaller where records were withheld. Intervals are bootstraps over patients. "
         f"Made by `make model` and `edge-mi train cv`; everything else is in [docs/figures.md](docs/figures.md).{sample_of(cv['records'])}",
         "",
-        *alignment_said(cv, results["trials"]),
+        alignment_in_short(cv, results["trials"]),
         "",
         aims_said(cv, int8_cross),
         "",
@@ -200,7 +203,9 @@ def _figures(bundle: Bundle, results: dict[str, Json]) -> list[str]:
     lines += ["", "## Cross-validation", "", f"{cv['data']}; {cv['records']} records of {cv['patients']} patients. "
               f"{cv['protocol'][0].upper()}{cv['protocol'][1:]}. Made by `{cv['command']}`.{labels_of(cv)}{sample_of(cv['records'])}", ""]  # fmt: skip
     lines += [
-        f"{int8_said(results['int8_cross'], in_full=True)}",
+        *alignment_said(cv, results["trials"]),
+        "",
+        int8_said(results["int8_cross"], in_full=True),
         "",
         aims_said(cv, results["int8_cross"]),
         "",

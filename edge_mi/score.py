@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge_mi.decision import Reason
@@ -17,7 +17,10 @@ COLUMNS = ("record", "probability", "state", "reason", "windows_answered", "wind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """What one record says, or why it says nothing. logit: mean over the answered windows."""
+    """What one record says, or why it says nothing. logit: mean over the answered windows.
+
+    warnings: what a person should know of the record; no part of the row.
+    """
 
     record: str
     probability: float | None
@@ -27,6 +30,7 @@ class Score:
     windows_answered: int
     windows_total: int
     error: str | None
+    warnings: tuple[str, ...] = ()
 
     def row(self) -> tuple[str, ...]:
         """The values of `COLUMNS` as text."""
@@ -51,7 +55,9 @@ class Tally:
     positive: int = 0
     unreadable: int = 0
     inverted: int = 0
+    warned: int = 0
     first_error: str | None = None
+    first_warning: str | None = None
     first_reason: Reason | None = None
 
     def add(self, score: Score) -> None:
@@ -61,6 +67,8 @@ class Tally:
         self.positive += score.state == "positive"
         self.unreadable += score.error is not None
         self.inverted += score.reason == "inverted"
+        self.warned += bool(score.warnings)
+        self.first_warning = self.first_warning or next(iter(score.warnings), None)
         self.first_error = self.first_error or score.error
         self.first_reason = self.first_reason or score.reason
 
@@ -110,7 +118,8 @@ def score_record(
 ) -> Score:
     """Score a record on disk; what is wrong with it becomes the row's error."""
     try:
-        return score_signal(detector, read_record(path, lead=lead, rate_hz=rate_hz), name)
+        record = read_record(path, lead=lead, rate_hz=rate_hz)
+        return replace(score_signal(detector, record, name), warnings=tuple(record.warnings))
     except EdgeMIError as exc:
         detector.close()
         return Score(

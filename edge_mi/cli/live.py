@@ -14,18 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from edge_mi.cli.keepers import keepers_of
-from edge_mi.cli.lead import check_lead
+from edge_mi.cli.lead import CHEST, check_lead
 from edge_mi.cli.screen import Screen
 from edge_mi.cli.stopping import Stopping
 from edge_mi.detector import Detector
 from edge_mi.errors import EdgeMIError, OutputError
 from edge_mi.files import output_error
 from edge_mi.samples import end_s
-
-_CHEST = (
-    "a strap on the chest is not lead I, so nothing is judged; hold its electrodes to the right and left arm and say "
-    "--placement lead-i"
-)
 
 _LONGEST_NAME = 64  # of a folder that is named after a device
 
@@ -148,7 +143,7 @@ async def _stream_one(args: argparse.Namespace, patch: _Patch, stream: Any) -> N
         check_lead(stream.format.lead, screen.placement)
         screen.begin(f"{patch.device}, placement {screen.placement}")
         if screen.placement != "lead-i":
-            screen.tell(_CHEST)
+            screen.tell(CHEST)
         try:
             async for heard in stream.heard():
                 for each in keepers:

@@ -11,6 +11,7 @@ from typing import Any
 
 from edge_mi.cli.arguments import add_placement, add_radio, check_new_recording, check_radio, positive
 from edge_mi.cli.keepers import keepers_of
+from edge_mi.cli.lead import CHEST
 from edge_mi.cli.stopping import Stopping
 from edge_mi.cli.talk import tell
 from edge_mi.errors import PatchError
@@ -60,6 +61,8 @@ async def _record(args: argparse.Namespace) -> int:
         await exits.enter_async_context(radio)
         await exits.enter_async_context(stream)
         tell(f"recording into {args.folder}; Ctrl-C ends it")
+        if args.placement != "lead-i":
+            tell(CHEST)
         try:
             async for heard in stream.heard():
                 for each in keepers:

@@ -11,10 +11,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-from edge_mi.cli.lead import check_lead
+from edge_mi.cli.lead import check_lead, check_wish
 from edge_mi.cli.screen import Screen
 from edge_mi.cli.talk import one_line
-from edge_mi.decision import REASONS
+from edge_mi.decision import REASONS, Reason
 from edge_mi.detector import Detector, Placement
 from edge_mi.errors import ConfigError, RecordError
 from edge_mi.records import read_record
@@ -22,6 +22,10 @@ from edge_mi.samples import Chunk, Item, end_s
 from edge_mi.sources import chunks_of
 from edge_mi.stream_tally import StreamTally
 
+_HINTS: Final[dict[Reason, str]] = {
+    "inverted": "--polarity trust judges it all the same",
+    "not_lead_i": "--placement lead-i judges it where the electrodes touched the right and the left arm",
+}
 JOURNAL: Final = "ecg.journal"  # of a recording; see edge_mi.firmware_bridge.recording
 
 
@@ -44,6 +48,7 @@ def replay(args: argparse.Namespace, make_detector: Callable[[Placement], Detect
 
 
 def _record(args: argparse.Namespace) -> tuple[str, Placement, Iterable[Item]]:
+    check_wish(args.lead)
     record = read_record(args.replay, lead=args.lead, rate_hz=args.rate)
     for warning in record.warnings:
         print(f"edge-mi: warning: {warning}", file=sys.stderr)
@@ -97,5 +102,5 @@ def _demand_an_answer(tally: StreamTally) -> None:
     if not judged:
         raise RecordError("the record is too short for one window")
     reason, n = judged.most_common(1)[0]
-    hint = "; --polarity trust judges it all the same" if reason == "inverted" else ""
+    hint = f"; {_HINTS[reason]}" if reason in _HINTS else ""
     raise RecordError(f"no window could be judged: {REASONS[reason]} ({n} of {tally.windows}){hint}")

@@ -18,6 +18,7 @@ from typing import Any, Final
 from edge_mi.bundle import Bundle
 from edge_mi.chain.chain import nominal_rate_hz
 from edge_mi.cli.arguments import add_bundle, add_lead, add_polarity, add_runner, load_bundle
+from edge_mi.cli.lead import check_wish
 from edge_mi.detector import Detector
 from edge_mi.errors import ConfigError, RecordError
 from edge_mi.files import check_place, new_file
@@ -76,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
     )
     if args.rate is not None:
         nominal_rate_hz(bundle.info.signal, args.rate)
+    check_wish(args.lead)
     records = list_records(args.records)
     if not records:
         raise RecordError(f"{args.records} holds no record (.hea, .mat or .csv)")
@@ -97,6 +99,8 @@ def run(args: argparse.Namespace) -> int:
         f"{tally.records - tally.scored - tally.unreadable} undetermined, {tally.unreadable} unreadable",
         file=sys.stderr,
     )
+    if tally.warned:
+        print(f"{tally.warned} with a warning, the first: {tally.first_warning}", file=sys.stderr)
     if tally.inverted:
         print(
             f"{tally.inverted} of the undetermined look upside down; --polarity trust scores them all the same",

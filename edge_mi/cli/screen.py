@@ -105,5 +105,5 @@ class Screen:
             print(f"\n{self.label}")
         trace = sparkline(self._recent[np.isfinite(self._recent)])
         if trace:
-            print(f"\nlead I, the last {len(self._recent) / self._rate_hz:.0f} s\n  {trace}")
+            print(f"\nthe last {len(self._recent) / self._rate_hz:.0f} s\n  {trace}")
         print(summary(self.tally, self._detector.bundle, self._detector.operating_point))

@@ -9,6 +9,7 @@ from typing import Final
 from edge_mi.errors import RecordError
 
 TWELVE_LEADS: Final = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
+CHEST: Final = "chest"  # what a recording calls the signal of a strap as worn
 _CANONICAL = {name.casefold(): name for name in TWELVE_LEADS}
 _PREFIX = re.compile(r"lead[ _-]+", re.IGNORECASE)
 _NO_NAME = re.compile(r"((ecg|ekg)[ _-]*[0-9]*)?", re.IGNORECASE)
@@ -42,6 +43,8 @@ def choose_lead(record: str, leads: Sequence[str], wanted: str) -> tuple[int, tu
         called = f"is called {leads[0]}, which names no lead" if leads[0] else "has no name"
         return 0, (f"the only signal of {record} {called}: taken as lead I",)
     listed = ", ".join(lead if lead.isprintable() and lead else repr(lead) for lead in leads)
+    if all(lead.casefold() == CHEST for lead in leads):
+        raise RecordError(f"{record} has no lead {wanted}: it was recorded from a strap as worn on the chest")
     raise RecordError(f"{record} has no lead {wanted}; found {listed}: choose one of them with --lead")
 
 

@@ -114,6 +114,27 @@ def test_score_writes_a_row_for_each_record(tmp_path: Path, capsys: Output) -> N
     assert "cut short" in rows["broken"]["error"]
 
 
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_score_says_how_many_records_name_no_lead(jobs: str, tmp_path: Path, capsys: Output) -> None:
+    for i in range(17):  # more than one batch
+        heart(tmp_path, f"r{i:02d}", seconds=10)
+    codes = np.zeros((1, 1300), dtype=np.int16)
+    write_wfdb(tmp_path, "unnamed", ["ECG"], codes, 130, 1000)
+    assert main(["score", str(tmp_path), "--jobs", jobs]) == 0
+    said = capsys.readouterr().err
+    assert "1 with a warning, the first: the only signal of" in said
+    assert "taken as lead I" in said
+
+
+@pytest.mark.parametrize("command", ["score", "stream --replay"])
+def test_another_lead_is_judged_with_a_warning(command: str, tmp_path: Path, capsys: Output) -> None:
+    samples = synthetic.ecg(30, rate_hz=130, heart_rate_bpm=75, seed=1).lead("II")
+    codes = np.rint(samples * 1000).astype(np.int16)[None]
+    record = str(write_wfdb(tmp_path, "other", ["II"], codes, 130, 1000))
+    assert main([*command.split(), record, "--lead", "ii"]) == 0
+    assert "warning: the model knows lead I only: what it says of lead ii" in capsys.readouterr().err
+
+
 def test_many_processes_score_the_same(tmp_path: Path, capsys: Output) -> None:
     for i in range(40):
         heart(tmp_path, f"r{i:02d}", seconds=10)

@@ -116,6 +116,19 @@ def test_a_patch_that_measures_another_lead_is_not_judged(air: Path, capsys: Out
         assert not patch.streaming
 
 
+def test_a_strap_as_worn_is_judged_by_no_wish(tmp_path: Path, air: Path, capsys: Output) -> None:
+    kept = str(tmp_path / "kept")
+    with in_the_air(air, Made(codes=microvolts(30))):
+        assert main(["record", kept, "--device", "Polar H10", "--link", f"unix:{air}"]) == 0
+    assert "a strap on the chest is not lead I" in capsys.readouterr().err
+    refused(["stream", "--replay", kept], capsys, "--placement lead-i judges it where", shows=True)
+    assert main(["stream", "--replay", kept, "--placement", "lead-i"]) == 0
+    for command in (["score", kept], ["stream", "--replay", f"{tmp_path}/kept/ecg.hea"]):
+        refused([*command, "--lead", "chest"], capsys, "--lead")
+    assert main(["score", kept, "--out", str(tmp_path / "scores.csv")]) == 2
+    assert "recorded from a strap as worn on the chest" in capsys.readouterr().err
+
+
 def test_what_was_recorded_of_another_lead_is_not_judged_either(
     tmp_path: Path, air: Path, capsys: Output
 ) -> None:
