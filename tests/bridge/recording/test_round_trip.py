@@ -86,7 +86,7 @@ def test_a_real_chest_strap(tmp_path: Path) -> None:
     items = list(cut(samples, 130, 1))
     record(tmp_path / "strap", items, replace(META, placement="chest"))
     assert_same(Recording.open(tmp_path / "strap").items(), [item for item, _ in items])
-    with pytest.raises(RecordError, match="no lead I; found chest"):
+    with pytest.raises(RecordError, match="no lead I: it was recorded from a strap as worn"):
         read_record(tmp_path / "strap" / "ecg.hea")
 
 
