@@ -13,8 +13,7 @@ Json = dict[str, Any]
 
 TASKS: Final = ("mi_vs_all", "mi_vs_other_abnormal")
 _SUBJECT: Final = "lead_i minus lead_i_from_scratch"
-
-
+_NOT_MEASURED: Final = "What alignment gives was not measured (`edge-mi train cv --scratch` does)."
 _CONTROLS: Final = {  # trial -> how it is said; the trial's outcome is its own AUROC minus that of what it is compared with
     "labels": "the same pre-training with labels instead of alignment, minus aligned",
     "aligned-30-epochs": "aligned minus from scratch, both with 30 epochs of fine-tuning instead of 18",
@@ -25,15 +24,7 @@ def alignment_said(cv: Json, trials: Json) -> list[str]:
     """Whether the aligned network beats the same from scratch, then a list: differences with intervals, and controls."""
     found = [find_figure(cv, _SUBJECT, "auroc_difference", task) for task in TASKS]
     if found[0] is None:
-        return ["What alignment gives was not measured (`edge-mi train cv --scratch` does)."]
-    (low, high), (low_seeds, high_seeds) = found[0]["interval"], found[0]["interval_with_seeds"]
-    verdict = (
-        "Pre-training by alignment helps on these data" if low_seeds > 0
-        else "Pre-training by alignment hurts on these data" if high_seeds < 0
-        else "Pre-training by alignment helps these networks, but another seed may not gain" if low > 0
-        else "Pre-training by alignment hurts these networks, but another seed may not lose" if high < 0
-        else "Pre-training by alignment is not shown to help on these data"
-    )  # fmt: skip
+        return [_NOT_MEASURED]
     said = [
         f"{question(each['task'])} {each['value']:+.4f} (patients drawn: {interval(each['interval'], signed=True)}; seeds too: "
         f"{interval(each['interval_with_seeds'], signed=True)})"
@@ -42,7 +33,7 @@ def alignment_said(cv: Json, trials: Json) -> list[str]:
     ]
     networks, task = len(trials["seeds"]), question(TASKS[0])
     return [
-        f"{verdict}{_cause(trials)}.",
+        _verdict(found[0], trials),
         "",
         f"* AUROC of the aligned network minus that of the same network with the same fine-tuning from scratch, {len(found[0]['each'])} "
         f"networks each, in pairs, n = {found[0]['n']}: {'; '.join(said)}.",
@@ -58,13 +49,26 @@ def alignment_in_short(cv: Json, trials: Json) -> str:
     """The same for who reads on: the difference, and what the controls make of it."""
     found = find_figure(cv, _SUBJECT, "auroc_difference", TASKS[0])
     if found is None:
-        return alignment_said(cv, trials)[0]
+        return _NOT_MEASURED
     own = f"{found['value']:+.4f} ({interval(found['interval_with_seeds'], signed=True)}, patients and seeds drawn)"
     controls = "; ".join(_control(trials, name) for name in _CONTROLS)
     return (
-        f"{alignment_said(cv, trials)[0]} AUROC of {question(TASKS[0])}, aligned with 12 leads first minus the same network from "
+        f"{_verdict(found, trials)} AUROC of {question(TASKS[0])}, aligned with 12 leads first minus the same network from "
         f"scratch: {own}. Controls: {controls}."
     )
+
+
+def _verdict(found: Json, trials: Json) -> str:
+    """Whether pre-training helps, of a paired difference, and whether the alignment is why."""
+    (low, high), (low_seeds, high_seeds) = found["interval"], found["interval_with_seeds"]
+    verdict = (
+        "Pre-training by alignment helps on these data" if low_seeds > 0
+        else "Pre-training by alignment hurts on these data" if high_seeds < 0
+        else "Pre-training by alignment helps these networks, but another seed may not gain" if low > 0
+        else "Pre-training by alignment hurts these networks, but another seed may not lose" if high < 0
+        else "Pre-training by alignment is not shown to help on these data"
+    )  # fmt: skip
+    return f"{verdict}{_cause(trials)}."
 
 
 def _cause(trials: Json) -> str:

@@ -21,14 +21,21 @@ from edge_mi.export.bundle_writer import write_unchecked
 from edge_mi.export.quantise import quantise
 from edge_mi.train.bootstrap import RESAMPLES
 from edge_mi.train.config import Recipe
-from edge_mi.train.crossfit import inner_splits, merge_folds, soft_labels, train_students
+from edge_mi.train.crossfit import (
+    all_folds,
+    merge_folds,
+    outer_splits,
+    soft_labels,
+    train_students,
+    with_inner,
+)
 from edge_mi.train.crossvalidate import FRAMES
 from edge_mi.train.data.ptbxl import read_table
 from edge_mi.train.finetune import folded_weights
 from edge_mi.train.fold_figures import Figure, Logits, Measure
 from edge_mi.train.parts import Arrays, RunFolder, open_store
 from edge_mi.train.provenance import commit
-from edge_mi.train.splits import CROSS_VALIDATION_GROUPS, Folds, without
+from edge_mi.train.splits import CROSS_VALIDATION_GROUPS, Folds
 
 from edge_mi import strict
 from edge_mi.checkpoint import Checkpoint
@@ -100,7 +107,7 @@ def measure(run: RunFolder, folder: Path) -> dict[str, Any]:
         merge_folds(run.store, zip(held_out, heard[i : i + n], strict=True)) for i in range(0, len(heard), n)
     ]
     store = run.store
-    judged = Measure(store, store.rows_of(tuple(f for group in groups for f in group)), groups, RESAMPLES)
+    judged = Measure(store, store.rows_of(all_folds(groups)), groups, RESAMPLES)
     figures: list[Figure] = [
         *judged.rankings("lead_i_int8", int8),
         *judged.difference("lead_i_int8 minus lead_i", int8, own),
@@ -120,11 +127,9 @@ def measure(run: RunFolder, folder: Path) -> dict[str, Any]:
 
 def _networks(run: RunFolder, recipe: Recipe) -> tuple[list[list[Arrays]], list[tuple[Folds, Folds]]]:
     """For each seed the networks of the splits, as `edge-mi train cv` trains them, and the splits."""
-    folds = tuple(sorted(fold for group in CROSS_VALIDATION_GROUPS for fold in group))
-    splits = [(without(folds, group), group) for group in CROSS_VALIDATION_GROUPS]
+    splits = outer_splits(CROSS_VALIDATION_GROUPS)
     # what `cross_validate` asks of teachers and students, so that its parts serve again
-    every = [*splits, *(split for train, _ in splits for split in inner_splits(train))]
-    soft = soft_labels(run, recipe, every, "inner 12-lead teachers")[: len(splits)]
+    soft = soft_labels(run, recipe, with_inner(splits), "inner 12-lead teachers")[: len(splits)]
     frames = (*FRAMES, recipe.student.net.frames)
     return train_students(run, recipe, splits, soft, SEEDS, frames, "lead-I networks"), splits
 

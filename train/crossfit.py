@@ -29,9 +29,25 @@ Split = tuple[Folds, Folds]  # folds to train on, folds to predict
 INNER: Final = 2
 
 
+def all_folds(groups: Iterable[Folds]) -> Folds:
+    """The folds of all groups, in order."""
+    return tuple(sorted(fold for group in groups for fold in group))
+
+
+def outer_splits(groups: Sequence[Folds]) -> list[Split]:
+    """Each group held out once from the folds of all."""
+    folds = all_folds(groups)
+    return [(without(folds, group), group) for group in groups]
+
+
 def inner_splits(folds: Folds) -> list[Split]:
     """Each pair of `folds` held out once."""
     return [(without(folds, pair), pair) for pair in pairs(folds)]
+
+
+def with_inner(splits: Sequence[Split]) -> list[Split]:
+    """`splits`, and behind them the inner splits of each one's training folds: those that need soft labels."""
+    return [*splits, *(inner for train, _ in splits for inner in inner_splits(train))]
 
 
 def check_groups(store: WindowStore, groups: Sequence[Folds], *, inner: int) -> None:
@@ -40,8 +56,7 @@ def check_groups(store: WindowStore, groups: Sequence[Folds], *, inner: int) -> 
     Each needs records of both classes, and the pairs of folds that are held out inside the training folds, `inner`
     times over, need records. Raises what `split_by_folds` does too. To be asked before work that takes hours.
     """
-    folds = tuple(sorted(fold for group in groups for fold in group))
-    splits = [(without(folds, group), group) for group in groups]
+    splits = outer_splits(groups)
     for train, group in splits:
         split_by_folds(store, train=train, test=group)
     store.check_labelled()
@@ -52,7 +67,7 @@ def check_groups(store: WindowStore, groups: Sequence[Folds], *, inner: int) -> 
         asked.update(dict.fromkeys(held_out for _, held_out in nested))
     there = set(np.unique(store.folds).tolist())
     if (empty := next((group for group in asked if there.isdisjoint(group)), None)) is not None:
-        missing = tuple(fold for fold in folds if fold not in there)
+        missing = tuple(fold for fold in all_folds(groups) if fold not in there)
         raise StoreError(
             f"the store has no record of folds {span(missing)}, and {span(empty)} are held out together: give one with "
             "records of all folds"

@@ -23,19 +23,22 @@ from .config import Recipe
 from .crossfit import (
     INNER,
     Split,
+    all_folds,
     check_groups,
     inner_splits,
     merge_folds,
+    outer_splits,
     soft_labels,
     train_students,
     train_teachers,
+    with_inner,
 )
 from .device.config import DeviceConfig
 from .encoder_start import EncoderStart
 from .fold_figures import Figure, Logits, Measure
 from .parts import WORKERS, Arrays, RunFolder
 from .provenance import commit, versions
-from .splits import CROSS_VALIDATION_GROUPS, Folds, span, without
+from .splits import CROSS_VALIDATION_GROUPS, Folds, span
 
 SCHEMA: Final = 2
 FRAMES: Final = (33, 35, 37)  # window lengths tried beside the network's own
@@ -121,15 +124,14 @@ def cross_validate(
     run = RunFolder(run_path, store_path, workers=workers)
     store = run.store
     store.check_filter(design)
-    folds = tuple(sorted(fold for group in plan.groups for fold in group))
-    splits = [(without(folds, group), group) for group in plan.groups]
+    splits = outer_splits(plan.groups)
     check_groups(store, plan.groups, inner=INNER)
     plan.check_unseen(store)
     outer = train_teachers(run, recipe, splits, "12-lead teachers")
     inner = [inner_splits(train) for train, _ in splits]
-    every = [*splits, *(split for group in inner for split in group)]
+    every = with_inner(splits)
     soft = soft_labels(run, recipe, every, "inner 12-lead teachers")
-    measure = Measure(store, store.rows_of(folds), plan.groups, plan.resamples)
+    measure = Measure(store, store.rows_of(all_folds(plan.groups)), plan.groups, plan.resamples)
     begin = [encoder.state for g in range(len(splits)) if (encoder := plan.encoder(g)) is not None]
 
     def pooled(recipe: Recipe, frames: tuple[int, ...], label: str) -> dict[int, list[Logits]]:

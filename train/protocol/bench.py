@@ -13,10 +13,9 @@ from edge_mi.records.leads import TWELVE_LEADS
 
 from ..age_sex import person_features
 from ..config import FitConfig, Recipe
-from ..crossfit import Split, merge_folds, soft_labels
+from ..crossfit import Split, merge_folds, outer_splits, soft_labels
 from ..fit import total_steps
 from ..parts import Arrays, Part, RunFolder
-from ..splits import without
 from ..teacher_net import TeacherNet
 from .config import ProtocolConfig
 from .encoders import ENCODERS, count_parameters
@@ -41,8 +40,7 @@ class Bench:
 
     def __init__(self, run: RunFolder, config: ProtocolConfig) -> None:
         self.run, self.config = run, config
-        folds = tuple(sorted(fold for group in config.groups for fold in group))
-        self.splits: tuple[Split, ...] = tuple((without(folds, group), group) for group in config.groups)
+        self.splits: tuple[Split, ...] = tuple(outer_splits(config.groups))
         self._kept: dict[str, Arrays] = {}
         self._begin: tuple[Arrays | None, ...] = tuple(given.state() for given in given_students(config))
         self._begin = self._begin or (None,) * len(self.splits)

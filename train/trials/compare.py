@@ -13,12 +13,22 @@ from edge_mi.store import WindowStore
 
 from ..bootstrap import RESAMPLES
 from ..config import Recipe
-from ..crossfit import INNER, Split, check_groups, inner_splits, merge_folds, soft_labels, train_students
+from ..crossfit import (
+    INNER,
+    Split,
+    all_folds,
+    check_groups,
+    merge_folds,
+    outer_splits,
+    soft_labels,
+    train_students,
+    with_inner,
+)
 from ..evaluate import Task, tasks
 from ..finetune import StudentRequest
 from ..fold_figures import COMPARED_IN_PAIRS, paired_auroc
 from ..parts import RunFolder
-from ..splits import CROSS_VALIDATION_GROUPS, Folds, without
+from ..splits import CROSS_VALIDATION_GROUPS, Folds
 from .catalogue import SCRATCH, TRIALS, Trial
 from .change import UNCHANGED
 from .part import TrialRequest, trial_part
@@ -70,18 +80,18 @@ def run_trials(
     recipe: without alignment. The splits are those of `cross_validate`, whose run folder has the teachers already.
     """
     store = run.store
-    folds = tuple(sorted(fold for group in groups for fold in group))
-    splits = [(without(folds, group), group) for group in groups]
+    splits = outer_splits(groups)
     check_groups(store, groups, inner=INNER)
     # what `cross_validate` asks of them, so that its parts serve again
-    every = [*splits, *(split for train, _ in splits for split in inner_splits(train))]
-    soft = soft_labels(run, recipe, every, "inner 12-lead teachers")[: len(splits)]
+    soft = soft_labels(run, recipe, with_inner(splits), "inner 12-lead teachers")[: len(splits)]
     catalogue = {SCRATCH: Trial(words="the recipe without alignment", against=""), **TRIALS}
     asked = dict.fromkeys([SCRATCH, *(catalogue[name].against for name in names), *names])
     logits = {
         name: _logits(run, recipe, name, catalogue[name], splits, soft, seeds) for name in asked if name
     }
-    compared = [task for task in tasks(store, store.rows_of(folds)) if task.name in COMPARED_IN_PAIRS]
+    compared = [
+        task for task in tasks(store, store.rows_of(all_folds(groups))) if task.name in COMPARED_IN_PAIRS
+    ]
     found = []
     for name in logits:
         trial = catalogue[name]
